@@ -1,0 +1,1 @@
+"""Send, track and measure SMS/MMS campaigns from any Python program."""

@@ -1,0 +1,664 @@
+"""A report is a function of a small table: how many messages stand in each cell.
+
+    rows, frames, live streams ──► Tally {group: {Cell: Sums}} ──► Counts ──► Rate
+
+A cell holds the carrier's own code; what it means is asked once for each distinct cell
+when the table is read, so another profile or a newer code table needs no
+recount. `Counts.of` is the only place where a count is defined.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import warnings
+import zoneinfo
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+import attrs
+
+from campaignkit.errors import InvalidColumn, InvalidValue, nearest
+from campaignkit.models import MICROS, Bounce, MoneyKey, MoneyKind, Status
+from campaignkit.profiles import Formula, Profile
+from campaignkit.verdicts import FAILURES, Verdict, code_with_word, parse_status_word, verdict_of
+
+Group = tuple[Any, ...]
+"""The values of the ``by`` columns; the empty tuple when nothing is grouped."""
+
+
+class Cell(NamedTuple):
+    """What messages counted together have in common.
+
+    Attributes:
+        status: one of `Status`.
+        carrier: whose code it is.
+        code: the carrier's error code as it wrote it, or the reason a message was skipped;
+            ``@word`` where only the carrier's status word tells the cause.
+    """
+
+    status: str
+    carrier: str | None = None
+    code: str | None = None
+
+
+class Sums(NamedTuple):
+    """What adds up over the messages of one cell.
+
+    ``handed_off`` counts messages that carry ``sent_at`` although their status alone does
+    not say that a carrier ever took them. ``replied``, ``clicked``, ``converted`` count
+    messages; ``replies``, ``clicks``, ``orders`` count events.
+    """
+
+    n: int = 0
+    handed_off: int = 0
+    segments: int = 0
+    replies: int = 0
+    replied: int = 0
+    stop_replies: int = 0
+    clicks: int = 0
+    clicked: int = 0
+    opted_out: int = 0
+    orders: int = 0
+    converted: int = 0
+    assisted_orders: int = 0
+    priced: int = 0
+
+    def plus(self, other: Sums) -> Sums:
+        """Return the sums of both."""
+        return Sums(*map(int.__add__, self, other))
+
+
+MEASURES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "segments": ("segments",),
+        "replies": ("replies", "replied"),
+        "stop_replies": ("stop_replies",),
+        "clicks": ("clicks", "clicked"),
+        "opted_out": ("opted_out",),
+        "orders": ("orders", "converted"),
+        "assisted_orders": ("assisted_orders",),
+        "price": ("priced",),
+    }
+)
+"""For each column of messages, the sums that need it."""
+
+EVENTS: Final = Cell("")
+"""The cell that holds what event tables add: no message, so every count of messages is 0."""
+
+
+# --- latency -----------------------------------------------------------------------------------
+
+LATENCY_STEP: Final = 1.02
+"""Each bucket of milliseconds is 2 % wider than the one before."""
+
+_LATENCY_EDGES: Final = tuple(math.ceil(LATENCY_STEP**power) for power in range(1, 1500))
+NEGATIVE_LATENCY: Final = -1
+"""The bucket of messages whose delivery is dated before their sending."""
+
+
+def latency_bucket(milliseconds: int) -> int:
+    """Return the bucket of a time from sending to delivery.
+
+    >>> latency_bucket(0), latency_bucket(1000), latency_bucket(-5)
+    (0, 348, -1)
+    """
+    return NEGATIVE_LATENCY if milliseconds < 0 else bisect.bisect_right(_LATENCY_EDGES, milliseconds)
+
+
+def bucket_middle(bucket: int) -> timedelta:
+    """Return the time that stands for a bucket: within 1 % of everything in it, above 1 s."""
+    return timedelta(milliseconds=LATENCY_STEP ** (bucket + 0.5))
+
+
+# --- tally -------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class PeopleCounts:
+    """Distinct people, each the OR of their messages in the group. They do not add over groups."""
+
+    recipients: int | None = None
+    unique_sends: int | None = None
+    unique_deliveries: int | None = None
+    repliers: int | None = None
+    clickers: int | None = None
+    unsubscribers: int | None = None
+    converters: int | None = None
+
+
+PEOPLE_COUNTS: Final = tuple(field.name for field in attrs.fields(PeopleCounts))
+
+PEOPLE_NEED: Final[Mapping[str, str]] = MappingProxyType(
+    {"repliers": "replies", "clickers": "clicks", "unsubscribers": "opted_out", "converters": "orders"}
+)
+"""For each count of people, the column of messages it is made from; the others need the status."""
+
+
+def _people_names(names: Iterable[str]) -> tuple[str, ...]:
+    asked = tuple(names)
+    for name in asked:
+        if name not in PEOPLE_COUNTS:
+            raise InvalidValue(f"people count is {name!r}: not one we know; nearest: {nearest(name, PEOPLE_COUNTS)}")
+    return asked
+
+
+@attrs.frozen
+class People:
+    """What to count of people: ``people="contact_id"`` is short for all of it.
+
+    Attributes:
+        column: the column that tells one person from another.
+        counts: names of `PeopleCounts`. Repliers, clickers, unsubscribers and converters are
+            cheap on a frame, because few rows have them; the others look at every row.
+    """
+
+    column: str
+    counts: tuple[str, ...] = attrs.field(default=PEOPLE_COUNTS, converter=_people_names)
+
+
+@attrs.frozen(kw_only=True)
+class Tally:
+    """The table of cells: additive, small, and all that a summary needs.
+
+    Attributes:
+        by: the names of the grouping columns.
+        cells: group to cell to sums.
+        money: group to (kind, currency) to millionths of the currency's unit.
+        latency: group to bucket to messages.
+        people: group to distinct people, when they were asked for.
+        unmeasured: column to the reason why what needs it is None.
+        as_of: the latest moment in the data, or the caller's.
+    """
+
+    by: tuple[str, ...] = ()
+    cells: Mapping[Group, Mapping[Cell, Sums]] = attrs.field(factory=dict)
+    money: Mapping[Group, Mapping[MoneyKey, int]] = attrs.field(factory=dict)
+    latency: Mapping[Group, Mapping[int, int]] = attrs.field(factory=dict)
+    people: Mapping[Group, PeopleCounts] = attrs.field(factory=dict)
+    unmeasured: Mapping[str, str] = attrs.field(factory=dict)
+    as_of: datetime | None = None
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the table of both sets of messages; a message must not be in both.
+
+        People are left out, because the same person may be in both.
+
+        Raises:
+            InvalidValue: the two are grouped differently.
+        """
+        if not self.cells:
+            return other
+        if not other.cells:
+            return self
+        if self.by != other.by:
+            raise InvalidValue(f"cannot add a tally by {self.by} to one by {other.by}: group both the same way")
+        unmeasured = {**self.unmeasured, **other.unmeasured}
+        if self.people or other.people:
+            unmeasured["people"] = "people do not add over tallies; count them over all messages at once"
+        return Tally(
+            by=self.by,
+            cells=_add_nested(self.cells, other.cells, Sums.plus),
+            money=_add_nested(self.money, other.money, int.__add__),
+            latency=_add_nested(self.latency, other.latency, int.__add__),
+            unmeasured=unmeasured,
+            as_of=max(filter(None, (self.as_of, other.as_of)), default=None),
+        )
+
+    def total(self) -> Tally:
+        """Return the table without groups. People are kept only when there was one group."""
+        if not self.by:
+            return self
+        return Tally(
+            cells={(): _merge(self.cells.values(), Sums.plus)},
+            money={(): _merge(self.money.values(), int.__add__)},
+            latency={(): _merge(self.latency.values(), int.__add__)},
+            unmeasured={**self.unmeasured, "people": "people do not add over groups; ask again without by="},
+            as_of=self.as_of,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as plain JSON-ready values; `from_dict` reads it back.
+
+        Raises:
+            InvalidValue: a group value is not text, a number, a bool or None.
+        """
+        for group in self.cells:
+            for value in group:
+                if value is not None and not isinstance(value, str | int | float):
+                    raise InvalidValue(f"group value {value!r} cannot be written: convert it to text first")
+        return {
+            "by": list(self.by),
+            "cells": [[*group, *cell, *sums] for group, cells in self.cells.items() for cell, sums in cells.items()],
+            "money": [[*group, *key, micros] for group, sums in self.money.items() for key, micros in sums.items()],
+            "latency": [[*group, bucket, n] for group, counts in self.latency.items() for bucket, n in counts.items()],
+            "people": [[*group, *attrs.astuple(people)] for group, people in self.people.items()],
+            "unmeasured": dict(self.unmeasured),
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+        }
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> Tally:
+        """Return the table that `to_dict` wrote."""
+        width = len(written["by"])
+        cells: dict[Group, dict[Cell, Sums]] = {}
+        money: dict[Group, dict[MoneyKey, int]] = {}
+        latency: dict[Group, dict[int, int]] = {}
+        for row in written["cells"]:
+            cell, sums = Cell(*row[width : width + 3]), Sums(*row[width + 3 :])
+            cells.setdefault(tuple(row[:width]), {})[cell] = sums
+        for *group, kind, currency, micros in written["money"]:
+            money.setdefault(tuple(group), {})[kind, currency] = micros
+        for *group, bucket, n in written["latency"]:
+            latency.setdefault(tuple(group), {})[bucket] = n
+        return cls(
+            by=tuple(written["by"]),
+            cells=cells,
+            money=money,
+            latency=latency,
+            people={tuple(row[:width]): PeopleCounts(**dict(zip(PEOPLE_COUNTS, row[width:], strict=True))) for row in written["people"]},
+            unmeasured=written["unmeasured"],
+            as_of=datetime.fromisoformat(written["as_of"]) if written["as_of"] else None,
+        )
+
+
+def _merge(tables: Iterable[Mapping[Any, Any]], add: Any) -> dict[Any, Any]:  # noqa: ANN401 - any addition
+    merged: dict[Any, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            merged[key] = add(merged[key], value) if key in merged else value
+    return merged
+
+
+def _add_nested(one: Mapping[Any, Mapping[Any, Any]], other: Mapping[Any, Mapping[Any, Any]], add: Any) -> Any:  # noqa: ANN401
+    return {group: _merge((one.get(group, {}), other.get(group, {})), add) for group in {**one, **other}}
+
+
+def unmeasured_of(
+    counted: Iterable[str], cells: Mapping[Group, Mapping[Cell, Sums]], people: People | None
+) -> dict[str, str]:
+    """Return, for each column the data did not give, the reason why its counts are None."""
+    given = set(counted)
+    reasons = {column: f"no {column} in the data" for column in MEASURES if column not in given}
+    if any(sums.priced for each in cells.values() for sums in each.values()):
+        reasons.pop("price", None)
+    if people is None:
+        reasons["people"] = 'not asked for; give people="contact_id"'
+    return reasons
+
+
+MOST_CELLS: Final = 50_000
+
+
+def check_size(cells: Mapping[Group, Mapping[Cell, Sums]], by: tuple[str, ...]) -> None:
+    """Warn about a table of more than 50,000 cells; refuse one of a tenth of the messages.
+
+    Raises:
+        InvalidValue: the grouping makes the table as large as the data.
+    """
+    size = sum(map(len, cells.values()))
+    if size <= MOST_CELLS:
+        return
+    widest = max(range(len(by)), key=lambda place: len({group[place] for group in cells}), default=None)
+    where = "" if widest is None else f"; {by[widest]!r} has {len({group[widest] for group in cells}):,} values"
+    messages = sum(sums.n for each in cells.values() for sums in each.values())
+    sentence = f"by={list(by)} makes {size:,} cells of {messages:,} messages{where}"
+    if size * 10 > messages:
+        raise InvalidValue(f"{sentence}: group by something coarser, or filter first")
+    warnings.warn(f"{sentence}; a coarser grouping would be faster to read", stacklevel=2)
+
+
+# --- counts ------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """What a set of messages adds up to. Each message is in exactly one of the first eleven.
+
+    total = skipped + canceled + pending + refused + unknown + processing + delivered
+            + failed + unconfirmed, where failed = soft + hard + deleted + other.
+
+    A count that the data cannot give is None, never 0.
+
+    Attributes:
+        skipped: decided not to send, with a reason.
+        canceled: called off before any carrier took it.
+        pending: not yet handed to a carrier.
+        refused: the carrier said no at submission; never handed off.
+        unknown: may or may not have been handed off.
+        processing: handed off, no verdict yet.
+        delivered: the carrier says it arrived (read included).
+        soft: failed; the number may work later.
+        hard: failed; the number does not work.
+        deleted: failed; the network deleted the number.
+        other: failed, and nothing follows for the number (content, sender, account, opt-out).
+        unconfirmed: the carrier gave up knowing.
+        read: delivered, and known to be read.
+        unmapped: failed with a code that no table of ours has.
+        segments: billed parts.
+        replies: answers that are not opt-outs; ``replied`` counts the messages answered.
+        stop_replies: answers that are opt-outs.
+        clicks: hits on links; ``clicked`` counts the messages clicked at least once.
+        opted_out: messages after which the person opted out.
+        orders: purchases credited to these messages; ``converted`` counts the messages.
+        assisted_orders: purchases credited elsewhere that these messages touched.
+        priced: messages whose cost is known.
+    """
+
+    skipped: int = 0
+    canceled: int = 0
+    pending: int = 0
+    refused: int = 0
+    unknown: int = 0
+    processing: int = 0
+    delivered: int = 0
+    soft: int = 0
+    hard: int = 0
+    deleted: int = 0
+    other: int = 0
+    unconfirmed: int = 0
+    read: int = 0
+    unmapped: int = 0
+    segments: int | None = 0
+    replies: int | None = 0
+    replied: int | None = 0
+    stop_replies: int | None = 0
+    clicks: int | None = 0
+    clicked: int | None = 0
+    opted_out: int | None = 0
+    orders: int | None = 0
+    converted: int | None = 0
+    assisted_orders: int | None = 0
+    priced: int | None = 0
+
+    @classmethod
+    def of(cls, cells: Mapping[Cell, Sums], profile: Profile, unmeasured: Iterable[str] = ()) -> Counts:
+        """Return what cells add up to under a profile. The only place where a count is defined."""
+        places = dict.fromkeys(_PLACES, 0)
+        totals = Sums()
+        for cell, sums in cells.items():
+            totals = totals.plus(sums)
+            if cell == EVENTS:
+                continue
+            before, after = place(cell, profile)
+            places[before] += sums.n - sums.handed_off
+            places[after] += sums.handed_off
+            if cell.status == Status.READ:
+                places["read"] += sums.n
+            if is_failed(cell) and not verdict_on(cell, profile).mapped:
+                places["unmapped"] += sums.n
+        measured = dict(zip(Sums._fields[2:], totals[2:], strict=True))
+        absent = {name: None for column in unmeasured for name in MEASURES.get(column, ())}
+        return cls(**{**places, **measured, **absent})
+
+    @property
+    def failed(self) -> int:
+        """Handed off, and the carrier says it did not arrive: soft + hard + deleted + other."""
+        return self.soft + self.hard + self.deleted + self.other
+
+    @property
+    def sent(self) -> int:
+        """Ever handed to a carrier: processing + delivered + failed + unconfirmed. It never falls."""
+        return self.processing + self.delivered + self.failed + self.unconfirmed
+
+    @property
+    def resolved(self) -> int:
+        """Handed off, and the carrier said what became of it: delivered + failed."""
+        return self.delivered + self.failed
+
+    @property
+    def final(self) -> int:
+        """Messages whose status will not change by itself: all but pending, unknown and processing."""
+        return self.total - self.pending - self.unknown - self.processing
+
+    @property
+    def total(self) -> int:
+        """All messages, whatever became of them."""
+        return self.skipped + self.canceled + self.pending + self.refused + self.unknown + self.sent
+
+    def __add__(self, other: Counts) -> Counts:
+        """Return the counts of both sets; None stays None."""
+        return self._combine(other, 1)
+
+    def __sub__(self, other: Counts) -> Counts:
+        """Return the difference, for comparing two moments of one campaign."""
+        return self._combine(other, -1)
+
+    def __mul__(self, factor: int) -> Counts:
+        """Return each count times a whole number."""
+        return Counts()._combine(self, factor)
+
+    def _combine(self, other: Counts, factor: int) -> Counts:
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in COUNT_FIELDS)
+        return Counts(**{name: None if a is None or b is None else a + factor * b for name, a, b in pairs})
+
+
+COUNT_FIELDS: Final = tuple(field.name for field in attrs.fields(Counts))
+COUNT_PROPERTIES: Final = ("sent", "failed", "resolved", "final", "total")
+_PLACES: Final = COUNT_FIELDS[: COUNT_FIELDS.index("segments")]
+
+_PLACE_OF_STATUS: Final[Mapping[Status, str]] = {
+    Status.PENDING: "pending",
+    Status.SKIPPED: "skipped",
+    Status.CANCELED: "canceled",
+    Status.REFUSED: "refused",
+    Status.UNKNOWN: "unknown",
+    Status.QUEUED: "processing",
+    Status.SENT: "processing",
+    Status.DELIVERED: "delivered",
+    Status.READ: "delivered",
+    Status.UNCONFIRMED: "unconfirmed",
+}
+_PLACE_OF_BOUNCE: Final[Mapping[Bounce, str]] = {
+    Bounce.SOFT: "soft",
+    Bounce.HARD: "hard",
+    Bounce.DELETED: "deleted",
+    Bounce.NONE: "other",
+}
+# Handed off stays handed off: in doubt becomes processing, called off or refused later becomes failed.
+_PLACE_ONCE_HANDED_OFF: Final[Mapping[Status, str]] = {
+    Status.PENDING: "processing",
+    Status.UNKNOWN: "processing",
+    Status.CANCELED: "other",
+    Status.REFUSED: "other",
+}
+
+
+def verdict_on(cell: Cell, profile: Profile) -> Verdict:
+    """Return what a cell's code means, whatever its status."""
+    return verdict_of(cell.carrier, cell.code, Status(cell.status), profile)
+
+
+def place(cell: Cell, profile: Profile) -> tuple[str, str]:
+    """Return the counts that a cell's messages are in: not handed off, and handed off."""
+    status = Status(cell.status)
+    where = _PLACE_OF_STATUS.get(status)
+    if where is None:
+        where = _PLACE_OF_BOUNCE[verdict_on(cell, profile).bounce]
+    return where, _PLACE_ONCE_HANDED_OFF.get(status, where)
+
+
+def is_failed(cell: Cell) -> bool:
+    """Return whether a cell's messages failed or were refused, so that its code says why."""
+    return cell.status in FAILURES
+
+
+def make_cell(status: object, carrier: object, code: str | None, n: int, taken: int, *, ours_first: bool) -> Cell:
+    """Return the cell of one distinct combination, checked; the status is ours, the code raw.
+
+    Raises:
+        UnknownStatus: neither the carrier nor we know the word.
+        InvalidColumn: skipped messages that were handed off.
+    """
+    name = None if carrier is None else str(carrier).strip().lower() or None
+    meaning = parse_status_word(name, str(status), ours_first=ours_first)
+    if meaning.status is Status.SKIPPED and taken:
+        raise InvalidColumn(
+            f"sent_at is present in {taken:,} of {n:,} skipped messages: a skipped message was never"
+            " handed over; correct their status or leave sent_at empty"
+        )
+    return Cell(meaning.status.value, name, code_with_word(name, code, str(status), meaning))
+
+
+# --- rates -------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Rate:
+    """A rate that remembers its fraction.
+
+    Attributes:
+        part: the count on top.
+        whole: the count below.
+        formula: the definition, printed beside the number.
+        missing: why there is no value, when a count was not measured.
+
+    >>> from campaignkit.profiles import Formula
+    >>> str(Rate(950, 1000, Formula("delivered", "sent")))
+    '95.0 % (950/1000)'
+    >>> Rate(0, 0, Formula("delivered", "sent")).value is None
+    True
+    """
+
+    part: int | None
+    whole: int | None
+    formula: Formula
+    missing: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The rate as a number; None when the whole is 0 or a count was not measured."""
+        if self.part is None or not self.whole:
+            return None
+        return self.part / self.whole
+
+    def __float__(self) -> float:
+        """Return the value, NaN when there is none."""
+        return math.nan if self.value is None else self.value
+
+    def __str__(self) -> str:
+        """Return percent and fraction, the reason when it was not measured, or a dash for 0/0."""
+        if self.part is None or self.whole is None:
+            return f"not recorded ({self.missing})" if self.missing else "not recorded"
+        if self.value is None:
+            return f"– ({self.part}/{self.whole})"
+        return f"{100 * self.value:.1f} % ({self.part}/{self.whole})"
+
+
+# --- latency and money, read -------------------------------------------------------------------
+
+
+@attrs.frozen
+class Latency:
+    """Time from handing over to delivery.
+
+    Attributes:
+        n: messages with both times.
+        median: half were faster; within 2 %.
+        p95: 95 in 100 were faster; within 2 %.
+        negative: messages dated as delivered before they were sent, left out of the above.
+    """
+
+    n: int
+    median: timedelta | None
+    p95: timedelta | None
+    negative: int = 0
+
+    @classmethod
+    def of(cls, buckets: Mapping[int, int]) -> Latency:
+        """Return the quantiles of a table of buckets."""
+        counted = sorted((bucket, n) for bucket, n in buckets.items() if bucket != NEGATIVE_LATENCY)
+        n = sum(count for _, count in counted)
+        return cls(
+            n=n,
+            median=_quantile(counted, n, 0.5),
+            p95=_quantile(counted, n, 0.95),
+            negative=buckets.get(NEGATIVE_LATENCY, 0),
+        )
+
+
+def _quantile(counted: list[tuple[int, int]], n: int, share: float) -> timedelta | None:
+    passed = 0
+    for bucket, count in counted:
+        passed += count
+        if passed >= share * n:
+            return bucket_middle(bucket)
+    return None
+
+
+def amounts(money: Mapping[MoneyKey, int], kind: MoneyKind) -> dict[str, Decimal]:
+    """Return what one kind of money adds up to, by currency."""
+    return {currency: Decimal(micros) / MICROS for (each, currency), micros in sorted(money.items()) if each == kind}
+
+
+# --- time buckets ------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class TimeBucket:
+    """A grouping by hour or day of a moment, in an explicit zone.
+
+    Attributes:
+        column: the column of moments, like ``sent_at``.
+        unit: ``hour`` or ``day``.
+        zone: an IANA zone.
+    """
+
+    column: str
+    unit: Literal["hour", "day"]
+    zone: str
+
+    @property
+    def name(self) -> str:
+        """The name of the group column."""
+        return f"{self.column}_{self.unit}"
+
+    def start(self, moment: datetime | None) -> datetime | None:
+        """Return the beginning of the bucket a moment is in, in the zone; None stays None."""
+        if moment is None:
+            return None
+        local = moment.astimezone(zoneinfo.ZoneInfo(self.zone))
+        return local.replace(minute=0, second=0, microsecond=0, **({"hour": 0} if self.unit == "day" else {}))
+
+
+def hours(column: str, *, zone: str) -> TimeBucket:
+    """Group by the hour of a column of moments, as the clock shows it in ``zone``.
+
+    >>> hours("sent_at", zone="Europe/Paris").name
+    'sent_at_hour'
+    """
+    return _time_bucket(column, "hour", zone)
+
+
+def days(column: str, *, zone: str) -> TimeBucket:
+    """Group by the day of a column of moments, as the calendar shows it in ``zone``."""
+    return _time_bucket(column, "day", zone)
+
+
+def _time_bucket(column: str, unit: Literal["hour", "day"], zone: str) -> TimeBucket:
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise InvalidValue(f"zone is {zone!r}: not an IANA time zone; give one like 'Europe/Paris'") from None
+    return TimeBucket(column, unit, zone)
+
+
+By = str | TimeBucket | Iterable["str | TimeBucket"] | None
+
+
+def by_columns(by: By) -> tuple[str | TimeBucket, ...]:
+    """Return ``by=`` as a tuple."""
+    if by is None:
+        return ()
+    return (by,) if isinstance(by, str | TimeBucket) else tuple(by)
+
+
+def iter_cells(tally: Tally) -> Iterator[tuple[Group, Cell, Sums]]:
+    """Yield each group, cell and sums of a table."""
+    for group, cells in tally.cells.items():
+        for cell, sums in cells.items():
+            yield group, cell, sums
+

@@ -1,0 +1,417 @@
+"""Rows in, cells out: Messages, any objects or mappings with their fields.
+
+One loop does the counting. It is written for the keys and columns of the call and compiled
+once for each such combination, because a loop that looks its columns up as it goes takes
+twice as long. Rows that are not `Message` are first read into small row objects of the same
+shape, so that there is one loop and one set of rules.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from campaignkit.errors import InvalidColumn, InvalidValue, nearest
+from campaignkit.metrics import (
+    MEASURES,
+    Cell,
+    PEOPLE_NEED,
+    Group,
+    People,
+    PeopleCounts,
+    Sums,
+    Tally,
+    TimeBucket,
+    check_size,
+    latency_bucket,
+    make_cell,
+    unmeasured_of,
+)
+from campaignkit.models import (
+    COUNT_BITS,
+    COUNT_COLUMNS,
+    MONEY_COLUMNS,
+    NEVER_HANDED_OFF,
+    CellKey,
+    Message,
+    MoneyKey,
+    Status,
+    moment,
+    money_of,
+    parse_code,
+    parse_currency,
+    parse_money,
+    whole,
+)
+from campaignkit.verdicts import parse_status_word
+
+MESSAGE_COLUMNS: Final = tuple(field.name for field in attrs.fields(Message) if field.init)
+
+_CHUNK: Final = 10_000
+_SENT, _DELIVERED, _REPLIED, _CLICKED, _OPTED_OUT, _CONVERTED = (1 << bit for bit in range(6))
+_MOST_KEYS: Final = 8
+NEGATIVE_PRICES: Final = frozenset({"twilio"})
+"""Carriers whose logs write what they charged as a negative amount."""
+_PERSON_FLAGS: Final = {"replies": _REPLIED, "clicks": _CLICKED, "opted_out": _OPTED_OUT, "orders": _CONVERTED}
+_PEOPLE_BITS: Final = {
+    "unique_sends": _SENT,
+    "unique_deliveries": _DELIVERED,
+    **{name: _PERSON_FLAGS[column] for name, column in PEOPLE_NEED.items()},
+}
+
+
+# --- the loop ----------------------------------------------------------------------------------
+
+
+class _Node:
+    """What is counted for one group."""
+
+    __slots__ = ("cells", "latency", "money", "people")
+
+    def __init__(self, width: int) -> None:
+        self.cells: defaultdict[CellKey, list[int]] = defaultdict(functools.partial(list, (0,) * width))
+        self.money: defaultdict[MoneyKey, int] = defaultdict(int)
+        self.latency: defaultdict[int, int] = defaultdict(int)
+        self.people: defaultdict[Any, int] = defaultdict(int)
+
+
+class _Tree(dict[Any, Any]):
+    """Groups as nested dictionaries, made on first sight."""
+
+    def __init__(self, depth: int, width: int) -> None:
+        self.depth = depth
+        self.width = width
+
+    def __missing__(self, key: Any) -> Any:  # noqa: ANN401 - a tree or a node
+        made: Any = _Tree(self.depth - 1, self.width) if self.depth > 1 else _Node(self.width)
+        self[key] = made
+        return made
+
+
+class _Uneven(Exception):
+    """A counted column is given for some rows and not for others."""
+
+
+@functools.lru_cache(maxsize=256)
+def _loop(by: tuple[str | TimeBucket, ...], counted: tuple[str, ...], person: str | None) -> Callable[..., float]:
+    """Compile the loop over rows for these keys and counted columns; it returns the latest moment."""
+    body = ["if r.shape_ != shape: raise Uneven", "if r.latest_ > latest: latest = r.latest_"]
+    body += [f"node = tree{_path(by)}", "sums = node.cells[r.cell_]", "sums[0] += 1"]
+    slot = 1
+    for name in counted:
+        if len(MEASURES[name]) == 1:
+            body += [f"sums[{slot}] += r.{name}"]
+        else:
+            body += [f"x = r.{name}", f"if x: sums[{slot}] += x; sums[{slot + 1}] += 1"]
+        slot += len(MEASURES[name])
+    body += ["x = r.money_", "if x is not None:", f"    if r.price is not None: sums[{slot}] += 1"]
+    body += ["    for key, micros in x: node.money[key] += micros"]
+    body += ["x = r.delivered_at", "if x is not None and r.sent_at is not None:", "    x = x - r.sent_at"]
+    body += ["    node.latency[bucket_of((x.days * 86400 + x.seconds) * 1000 + x.microseconds // 1000)] += 1"]
+    if person:
+        body += [f"x = r.{person}", "if x is None: raise Uneven", "y = flags[r.cell_]"]
+        body += [f"if r.{name}: y |= {bit}" for name, bit in _PERSON_FLAGS.items() if name in counted]
+        body += ["node.people[x] |= y"]
+    lines = ["def count(rows, tree, shape, flags):", "    latest = 0.0", "    for r in rows:"]
+    lines += [*(f"        {line}" for line in body), "    return latest"]
+    space: dict[str, Any] = {"Uneven": _Uneven, "bucket_of": latency_bucket, "by": by}
+    exec("\n".join(lines), space)  # noqa: S102 - the names are those of our own fields, never data
+    return space["count"]  # type: ignore[no-any-return]
+
+
+def _path(by: tuple[str | TimeBucket, ...]) -> str:
+    steps = (
+        f"[r.{each}]" if isinstance(each, str) else f"[by[{place}].start(r.{each.column})]"
+        for place, each in enumerate(by)
+    )
+    return "".join(steps) or "[None]"
+
+
+class _Flags(dict[CellKey, int]):
+    """What a message's cell alone says of its person: handed off, delivered."""
+
+    def __init__(self, *, ours_first: bool) -> None:
+        self.ours_first = ours_first
+
+    def __missing__(self, key: CellKey) -> int:
+        word, carrier, _, taken = key
+        status = parse_status_word(carrier, str(word), ours_first=self.ours_first).status
+        sent = _SENT if taken or status not in NEVER_HANDED_OFF else 0
+        self[key] = sent | (_DELIVERED if status in {Status.DELIVERED, Status.READ} else 0)
+        return self[key]
+
+
+def tally_rows(
+    rows: Iterable[Any],
+    *,
+    by: tuple[str | TimeBucket, ...] = (),
+    columns: Mapping[str, str] | None = None,
+    carrier: str | None = None,
+    people: People | None = None,
+    timezone: tzinfo | None = None,
+) -> Tally:
+    """Return the table of cells of any iterable of Messages, objects or mappings.
+
+    Raises:
+        InvalidValue: naming the row, the field and the rule.
+    """
+    stream = iter(rows)
+    first = next(stream, None)
+    if first is None:
+        return Tally(by=tuple(map(_name, by)))
+    stream = itertools.chain((first,), stream)
+    if isinstance(first, Message) and not columns and carrier is None and timezone is None:
+        _check_fields_exist(by, people)
+        return _count(stream, by, people, ours_first=True, by_names=tuple(map(_name, by)), person=people.column if people else None)
+    reader = _Reader(first, by=by, columns=columns or {}, carrier=carrier, people=people, timezone=timezone)
+    return _count(
+        reader.read(stream),
+        tuple(f"by{place}" for place in range(len(by))),
+        people,
+        ours_first=carrier is None,
+        by_names=tuple(map(_name, by)),
+        person="person" if people else None,
+    )
+
+
+def _name(by: str | TimeBucket) -> str:
+    return by if isinstance(by, str) else by.name
+
+
+def _check_fields_exist(by: tuple[str | TimeBucket, ...], people: str | None) -> None:
+    asked = [each if isinstance(each, str) else each.column for each in by] + ([people.column] if people else [])
+    for name in asked:
+        if name not in MESSAGE_COLUMNS:
+            raise InvalidColumn(f"no field {name!r} in Message; nearest: {nearest(name, MESSAGE_COLUMNS)}")
+
+
+def _count(
+    stream: Iterator[Any],
+    by: tuple[str | TimeBucket, ...],
+    people: People | None,
+    *,
+    ours_first: bool,
+    by_names: tuple[str, ...],
+    person: str | None,
+) -> Tally:
+    tree: _Tree | None = None
+    offset, shape, latest, flags = 0, 0, 0.0, _Flags(ours_first=ours_first)
+    counted: tuple[str, ...] = ()
+    while chunk := list(itertools.islice(stream, _CHUNK)):
+        if tree is None:
+            shape = chunk[0].shape_
+            counted = tuple(name for name, bit in COUNT_BITS if shape & bit)
+            width = 2 + sum(len(MEASURES[name]) for name in counted)
+            tree = _Tree(max(1, len(by)), width)
+        try:
+            latest = max(latest, _loop(by, counted, person)(chunk, tree, shape, flags))
+        except (_Uneven, AttributeError) as error:
+            raise _explain(chunk, offset, shape, person, error) from None
+        offset += len(chunk)
+    return _table(tree or _Tree(1, 1), counted, by_names, latest, people, ours_first=ours_first)
+
+
+def _explain(chunk: Sequence[Any], offset: int, shape: int, person: str | None, error: Exception) -> Exception:
+    """Return the error that names the first row which breaks the rule the loop tripped over."""
+    kind = type(chunk[0])
+    for place, row in enumerate(chunk, offset):
+        if type(row) is not kind:
+            return InvalidValue(f"row {place} is a {type(row).__name__}, row {offset} a {kind.__name__}: give one kind")
+        for name, bit in COUNT_BITS:
+            if (row.shape_ ^ shape) & bit:
+                return _uneven(name, place, missing=not row.shape_ & bit)
+        if person and getattr(row, person) is None:
+            return InvalidColumn(
+                f"row {place} has no {person}: people are counted by it; fill it, or leave people= out"
+            )
+    return error
+
+
+def _uneven(column: str, row: int, *, missing: bool) -> InvalidColumn:
+    has, others = ("none", "some") if missing else ("one", "none")
+    return InvalidColumn(
+        f"{column} is given for some rows only: row {row} has {has}, rows before it have {others};"
+        " give it for every message (0 where nothing happened) or for none"
+    )
+
+
+def _table(tree: _Tree, counted: tuple[str, ...], by: tuple[str, ...], latest: float, people: People | None, *, ours_first: bool) -> Tally:
+    names = ["n", *(sum_name for column in counted for sum_name in MEASURES[column]), "priced"]
+    groups = dict(_leaves(tree, len(by)))
+    cells = {group: _cells(node, names, ours_first=ours_first) for group, node in groups.items()}
+    check_size(cells, by)
+    return Tally(
+        by=by,
+        cells=cells,
+        money={group: dict(node.money) for group, node in groups.items() if node.money},
+        latency={group: dict(node.latency) for group, node in groups.items() if node.latency},
+        people={group: _people(node.people, people, counted) for group, node in groups.items()} if people else {},
+        unmeasured=unmeasured_of(counted, cells, people),
+        as_of=datetime.fromtimestamp(latest, UTC) if latest else None,
+    )
+
+
+def _leaves(tree: _Tree, depth: int) -> Iterator[tuple[Group, _Node]]:
+    if depth == 0:
+        yield from (((), node) for node in tree.values())
+        return
+    for key, below in tree.items():
+        if depth == 1:
+            yield (key,), below
+        else:
+            yield from (((key, *rest), node) for rest, node in _leaves(below, depth - 1))
+
+
+def _cells(node: _Node, names: list[str], *, ours_first: bool) -> dict[Cell, Sums]:
+    cells: dict[Cell, Sums] = {}
+    for (status, carrier, code, taken), values in node.cells.items():
+        sums = Sums(**dict(zip(names, values, strict=True)))
+        early = sums.n if taken else 0
+        cell = make_cell(status, carrier, code, sums.n, early, ours_first=ours_first)
+        cells[cell] = cells.get(cell, Sums()).plus(sums._replace(handed_off=early))
+    return cells
+
+
+def _people(persons: Mapping[Any, int], asked: People, counted: tuple[str, ...]) -> PeopleCounts:
+    flags = Counter(persons.values())
+    counts = {name: sum(n for each, n in flags.items() if each & bit) for name, bit in _PEOPLE_BITS.items()}
+    counts["recipients"] = len(persons)
+    return PeopleCounts(
+        **{name: counts[name] for name in asked.counts if PEOPLE_NEED.get(name) in {None, *counted}}
+    )
+
+
+# --- rows that are not Messages ----------------------------------------------------------------
+
+
+class _Row:
+    """A row in the shape the loop reads."""
+
+    __slots__ = (
+        *(f"by{place}" for place in range(8)),
+        *COUNT_COLUMNS,
+        "cell_",
+        "delivered_at",
+        "latest_",
+        "money_",
+        "person",
+        "price",
+        "sent_at",
+        "shape_",
+    )
+
+
+class _Reader:
+    """Reads objects or mappings into `_Row`, with the rules of `Message`."""
+
+    def __init__(
+        self,
+        first: Any,  # noqa: ANN401 - rows are whatever the host has
+        *,
+        by: tuple[str | TimeBucket, ...],
+        columns: Mapping[str, str],
+        carrier: str | None,
+        people: People | None,
+        timezone: tzinfo | None,
+    ) -> None:
+        self._mapping = isinstance(first, Mapping)
+        self._theirs = {name: columns.get(name, name) for name in MESSAGE_COLUMNS}
+        self._declared = dict(columns)
+        self._by = by
+        self._carrier = carrier
+        self._person = None if people is None else columns.get(people.column, people.column)
+        self._timezone = timezone
+        self._codes: dict[Any, str | None] = {}
+        if len(by) > _MOST_KEYS:
+            raise InvalidValue(f"by has {len(by)} columns: at most {_MOST_KEYS} are possible")
+
+    def read(self, rows: Iterable[Any]) -> Iterator[_Row]:
+        """Yield each row, checked.
+
+        Raises:
+            InvalidValue: with the number of the row before the sentence.
+        """
+        seen: set[str] = set()
+        for place, row in enumerate(rows):
+            try:
+                get = row.get if self._mapping else functools.partial(_attribute, row)
+                yield self._row(get)
+                if self._declared:
+                    seen.update(ours for ours, theirs in self._declared.items() if get(theirs) is not None)
+            except InvalidValue as error:
+                raise type(error)(f"row {place}: {error}") from None
+            except (AttributeError, TypeError) as error:
+                raise InvalidValue(f"row {place} cannot be read: {error}") from None
+        lost = [f"{theirs!r}" for ours, theirs in self._declared.items() if ours not in seen]
+        if lost:
+            raise InvalidColumn(f"columns= names {', '.join(lost)}, which no row has; give {{our name: their name}}")
+
+    def _row(self, get: Callable[[str], Any]) -> _Row:
+        theirs = self._theirs
+        row = _Row()
+        status = get(theirs["status"])
+        if status is None:
+            raise InvalidColumn(
+                f"there is no {theirs['status']!r}: every message needs a status;"
+                ' give columns={"status": their name} if it has another'
+            )
+        carrier = self._carrier or get(theirs["carrier"])
+        moments = [self._moment(name, get(theirs[name])) for name in ("sent_at", "delivered_at", "last_event_at")]
+        row.sent_at, row.delivered_at, _ = moments
+        row.latest_ = max((each.timestamp() for each in moments if each), default=0.0)
+        code = self._code(get(theirs["error_code"])) or get(theirs["skip_reason"])
+        word = status.value if isinstance(status, Status) else str(status)
+        meaning = parse_status_word(carrier, word, ours_first=self._carrier is None)
+        early = row.sent_at is not None and meaning.status in NEVER_HANDED_OFF
+        row.cell_ = (word, carrier, code, early)
+        row.shape_ = 0
+        for name, bit in COUNT_BITS:
+            value = get(theirs[name])
+            if value is not None:
+                row.shape_ |= bit
+                value = value if type(value) is int and value >= 0 else whole(name, value)
+            setattr(row, name, value)
+        self._money(row, get, carrier)
+        for place, each in enumerate(self._by):
+            setattr(row, f"by{place}", self._group(each, get))
+        row.person = None if self._person is None else get(self._person)
+        return row
+
+    def _code(self, value: Any) -> str | None:  # noqa: ANN401
+        if value not in self._codes:
+            self._codes[value] = parse_code(value)
+        return self._codes[value]
+
+    def _moment(self, name: str, value: Any) -> datetime | None:  # noqa: ANN401
+        if value is None:
+            return None
+        if isinstance(value, datetime) and value.utcoffset() is None and self._timezone is not None:
+            value = value.replace(tzinfo=self._timezone)
+        return moment(name, value)
+
+    def _money(self, row: _Row, get: Callable[[str], Any], carrier: str | None) -> None:
+        amounts = [get(self._theirs[name]) for name in MONEY_COLUMNS]
+        row.price, row.money_ = amounts[0], None
+        if any(each is not None for each in amounts):
+            if carrier in NEGATIVE_PRICES and isinstance(row.price, Decimal):
+                amounts[0] = abs(row.price)
+            checked = [None if each is None else parse_money(n, each) for n, each in zip(MONEY_COLUMNS, amounts, strict=True)]
+            currency = get(self._theirs["currency"])
+            row.money_ = money_of(parse_currency("currency", currency), *checked)
+
+    def _group(self, by: str | TimeBucket, get: Callable[[str], Any]) -> Any:  # noqa: ANN401
+        if isinstance(by, TimeBucket):
+            return by.start(self._moment(by.column, get(self._theirs.get(by.column, by.column))))
+        value = get(self._theirs.get(by, by))
+        return None if value != value else value  # noqa: PLR0124 - NaN is not itself
+
+
+def _attribute(row: object, name: str) -> Any:  # noqa: ANN401
+    return getattr(row, name, None)
