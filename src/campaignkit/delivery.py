@@ -34,7 +34,7 @@ import attrs
 from campaignkit.errors import InvalidValue, UnknownStatus
 from campaignkit.models import Attempt, Bounce, Outcome, Receipt, Status
 from campaignkit.profiles import Profile, get_profile
-from campaignkit.verdicts import FAILURES, Verdict, parse_status_word, verdict_of
+from campaignkit.verdicts import Verdict, code_with_word, parse_status_word, verdict_of
 
 ConflictPolicy = Literal["positive_wins", "negative_wins"]
 
@@ -134,7 +134,7 @@ def lift(receipt: Receipt, profile: Profile) -> PartState | None:
         return PartState(bits=PROGRESS[status])
     if status in POSITIVE:
         return PartState(bits=POSITIVE[status], positive_at=at)
-    code = code_with_word(receipt.carrier, receipt.error_code, receipt.status, meaning)
+    code = code_with_word(receipt.carrier, receipt.error_code, receipt.status, meaning, profile=profile)
     if status is Status.CANCELED:
         status, code = Status.REJECTED, "canceled"
     if status not in NEGATIVE_WORDS:

@@ -8,7 +8,7 @@ its groups. Nothing is copied that is not asked for; enums and categoricals stay
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,13 +21,14 @@ from campaignkit.metrics import (
     NEGATIVE_LATENCY,
     PEOPLE_NEED,
     Cell,
+    Derived,
     Group,
     People,
     PeopleCounts,
     Sums,
     Tally,
     TimeBucket,
-    check_size,
+    by_name,
     make_cell,
     unmeasured_of,
 )
@@ -52,7 +53,7 @@ _Lazy = nw.LazyFrame[Any]
 def tally_frame(
     frame: Any,  # noqa: ANN401 - a frame of any engine
     *,
-    by: tuple[str | TimeBucket, ...] = (),
+    by: tuple[str | Derived, ...] = (),
     columns: Mapping[str, str] | None = None,
     carrier: str | None = None,
     people: People | None = None,
@@ -69,7 +70,6 @@ def tally_frame(
     checked = source.check()
     counted = tuple(name for name in COUNT_COLUMNS if name in source and name not in checked.empty)
     cells = source.cells(keys, counted)
-    check_size(cells, tuple(keys))
     return Tally(
         by=tuple(keys),
         cells=cells,
@@ -143,21 +143,21 @@ class _Source:
         """Return the status a word means: the carrier's own when ``carrier=`` says so, else ours first."""
         return parse_status_word(carrier, word, ours_first=self.carrier is None).status
 
-    def keys(self, by: tuple[str | TimeBucket, ...]) -> dict[str, nw.Expr]:
+    def keys(self, by: tuple[str | Derived, ...]) -> dict[str, nw.Expr]:
         """Return each grouping column's name with the expression that makes it."""
         keys = {}
         for each in by:
             name = each if isinstance(each, str) else each.column
             if name not in self:
                 raise InvalidColumn(f"the frame has no {name!r} to group by; nearest: {nearest(name, self.schema)}")
-            keys[each if isinstance(each, str) else each.name] = (
-                self.col(each) if isinstance(each, str) else self._bucket(each)
-            )
+            keys[by_name(each)] = self.col(each) if isinstance(each, str) else self._derived(each)
         return keys
 
-    def _bucket(self, bucket: TimeBucket) -> nw.Expr:
-        local = self.moment(bucket.column).dt.convert_time_zone(bucket.zone)
-        return local.dt.truncate("1h" if bucket.unit == "hour" else "1d")
+    def _derived(self, by: Derived) -> nw.Expr:
+        moment = self.moment(by.column)
+        if isinstance(by, TimeBucket):
+            return moment.dt.convert_time_zone(by.zone).dt.truncate("1h" if by.unit == "hour" else "1d")
+        return (moment >= by.moment).fill_null(value=False)
 
     def moment(self, name: str) -> nw.Expr:
         """Return a column of moments, aware.
@@ -201,7 +201,9 @@ class _Source:
             self._check_counted(name, found, empty)
         for name in money:
             if found[f"odd {name}"]:
-                raise self._at_first_row(name, ~self.col(name).is_finite(), "money must be finite; use null for unknown")
+                raise self._at_first_row(
+                    name, ~self.col(name).is_finite(), "money must be finite; use null for unknown"
+                )
         latest = max((found[f"last {name}"] for name in moments if _is_moment(found[f"last {name}"])), default=None)
         return _Checked(None if latest is None else _as_datetime(latest).astimezone(UTC), empty)
 
@@ -279,9 +281,7 @@ class _Source:
         if not kinds:
             return {}
         if "currency" not in self:
-            raise InvalidColumn(
-                f"{kinds[0]!r} has no currency: add a 'currency' column, or name theirs in columns="
-            )
+            raise InvalidColumn(f"{kinds[0]!r} has no currency: add a 'currency' column, or name theirs in columns=")
         prepared = [expression.alias(f"by {name}") for name, expression in keys.items()]
         prepared += [self.col("currency").alias("currency"), *(self._micros(name).alias(name) for name in kinds)]
         sums = [nw.col(name).sum().alias(f"sum {name}") for name in kinds]
@@ -335,9 +335,7 @@ class _Source:
 
     # --- people ----------------------------------------------------------------------------
 
-    def people(
-        self, keys: Mapping[str, nw.Expr], asked: People, counted: tuple[str, ...]
-    ) -> dict[Group, PeopleCounts]:
+    def people(self, keys: Mapping[str, nw.Expr], asked: People, counted: tuple[str, ...]) -> dict[Group, PeopleCounts]:
         """Return distinct people by group: whoever has at least one message of the kind."""
         if asked.column not in self:
             raise InvalidColumn(
@@ -351,7 +349,9 @@ class _Source:
             elif column in counted:
                 found[name] = self._distinct(keys, asked.column, self._number(column) > 0)
         groups = {group for counts in found.values() for group in counts}
-        return {group: PeopleCounts(**{name: counts.get(group, 0) for name, counts in found.items()}) for group in groups}
+        return {
+            group: PeopleCounts(**{name: counts.get(group, 0) for name, counts in found.items()}) for group in groups
+        }
 
     def _where(self, name: str) -> nw.Expr | None:
         if name == "recipients":
@@ -427,3 +427,8 @@ def _exact(name: str, value: Any) -> int:  # noqa: ANN401
         raise InvalidColumn(f"{name} adds up to {value}: it must be a column of whole numbers")
     return whole
 
+
+def frame_rows(frame: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+    """Yield a frame's rows as mappings of plain Python values, nulls of every kind as None."""
+    for row in nw.from_native(frame).lazy().collect().iter_rows(named=True):
+        yield {name: _value(value) for name, value in row.items()}

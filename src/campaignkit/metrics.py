@@ -13,7 +13,7 @@ import bisect
 import math
 import warnings
 import zoneinfo
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -259,7 +259,10 @@ class Tally:
             cells=cells,
             money=money,
             latency=latency,
-            people={tuple(row[:width]): PeopleCounts(**dict(zip(PEOPLE_COUNTS, row[width:], strict=True))) for row in written["people"]},
+            people={
+                tuple(row[:width]): PeopleCounts(**dict(zip(PEOPLE_COUNTS, row[width:], strict=True)))
+                for row in written["people"]
+            },
             unmeasured=written["unmeasured"],
             as_of=datetime.fromisoformat(written["as_of"]) if written["as_of"] else None,
         )
@@ -293,12 +296,13 @@ def unmeasured_of(
 MOST_CELLS: Final = 50_000
 
 
-def check_size(cells: Mapping[Group, Mapping[Cell, Sums]], by: tuple[str, ...]) -> None:
+def check_size(tally: Tally) -> None:
     """Warn about a table of more than 50,000 cells; refuse one of a tenth of the messages.
 
     Raises:
         InvalidValue: the grouping makes the table as large as the data.
     """
+    cells, by = tally.cells, tally.by
     size = sum(map(len, cells.values()))
     if size <= MOST_CELLS:
         return
@@ -624,6 +628,32 @@ class TimeBucket:
         return local.replace(minute=0, second=0, microsecond=0, **({"hour": 0} if self.unit == "day" else {}))
 
 
+@attrs.frozen
+class Since:
+    """A grouping in two: at or after a moment, or before it (and never).
+
+    Attributes:
+        column: the column of moments.
+        moment: aware; where the True group begins.
+    """
+
+    column: str
+    moment: datetime
+
+    @property
+    def name(self) -> str:
+        """The name of the group column."""
+        return f"{self.column}_recent"
+
+    def start(self, moment: datetime | None) -> bool:
+        """Return whether a moment is in the later group."""
+        return moment is not None and moment >= self.moment
+
+
+Derived = TimeBucket | Since
+"""A grouping column that is made from a column of moments."""
+
+
 def hours(column: str, *, zone: str) -> TimeBucket:
     """Group by the hour of a column of moments, as the clock shows it in ``zone``.
 
@@ -639,26 +669,33 @@ def days(column: str, *, zone: str) -> TimeBucket:
 
 
 def _time_bucket(column: str, unit: Literal["hour", "day"], zone: str) -> TimeBucket:
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        raise InvalidValue(f"zone is {zone!r}: not an IANA time zone; give one like 'Europe/Paris'") from None
+    parse_zone(zone)
     return TimeBucket(column, unit, zone)
 
 
-By = str | TimeBucket | Iterable["str | TimeBucket"] | None
+def parse_zone(name: str) -> zoneinfo.ZoneInfo:
+    """Return an IANA time zone.
+
+    Raises:
+        InvalidValue: there is none of that name.
+    """
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise InvalidValue(f"zone is {name!r}: not an IANA time zone; give one like 'Europe/Paris'") from None
 
 
-def by_columns(by: By) -> tuple[str | TimeBucket, ...]:
+By = str | Derived | Iterable["str | Derived"] | None
+"""What ``by=`` takes: a column, a time bucket, or several."""
+
+
+def by_columns(by: By) -> tuple[str | Derived, ...]:
     """Return ``by=`` as a tuple."""
     if by is None:
         return ()
-    return (by,) if isinstance(by, str | TimeBucket) else tuple(by)
+    return (by,) if isinstance(by, str | TimeBucket | Since) else tuple(by)
 
 
-def iter_cells(tally: Tally) -> Iterator[tuple[Group, Cell, Sums]]:
-    """Yield each group, cell and sums of a table."""
-    for group, cells in tally.cells.items():
-        for cell, sums in cells.items():
-            yield group, cell, sums
-
+def by_name(by: str | Derived) -> str:
+    """Return the name of a group column."""
+    return by if isinstance(by, str) else by.name

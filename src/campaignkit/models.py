@@ -61,9 +61,7 @@ STATUS_ALIASES: Final[Mapping[str, Status]] = {
 }
 """Words many logs use, and which of ours they mean."""
 
-NEVER_HANDED_OFF: Final = frozenset(
-    {Status.PENDING, Status.SKIPPED, Status.CANCELED, Status.REFUSED, Status.UNKNOWN}
-)
+NEVER_HANDED_OFF: Final = frozenset({Status.PENDING, Status.SKIPPED, Status.CANCELED, Status.REFUSED, Status.UNKNOWN})
 """Statuses that alone do not say the carrier ever took the message."""
 
 
@@ -279,8 +277,6 @@ def _needs_currency(noun: Message | Order, *amounts: str) -> None:
             raise _invalid(name, getattr(noun, name), "has no currency", 'give currency too, like currency="USD"')
 
 
-
-
 def _required(check: _Check) -> Any:  # noqa: ANN401 - attrs types a field as its value
     return attrs.field(metadata={_CHECK: check})
 
@@ -470,10 +466,16 @@ class Receipt:
     at: datetime | None = _maybe(moment)
     received_at: datetime | None = _maybe(moment)
     raw: Mapping[str, object] | None = attrs.field(default=None, eq=False, repr=False)
+    # Derived once here because every live tally that takes the receipt in would derive them again.
+    fact_: tuple[str, str | None, int, int, str | None] = attrs.field(init=False, eq=False, repr=False)
+    at_: datetime | None = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Check each field."""
+        """Check each field, and derive what says whether two receipts say the same."""
         _check_fields(self)
+        fact = (self.status, self.error_code, self.attempt, self.part, self.carrier)
+        object.__setattr__(self, "fact_", fact)
+        object.__setattr__(self, "at_", self.at or self.received_at)
 
 
 @attrs.frozen(kw_only=True)

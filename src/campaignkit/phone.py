@@ -52,9 +52,10 @@ if TYPE_CHECKING:
 _MAX_TEXT = 64  # 15 digits, an international prefix, and room for generous formatting
 _CUT = 100  # more than a sentence shows
 _MAX_DIGITS = 15  # E.164; phonenumbers itself lets 17 national digits pass
-_MIN_DIGITS = 5  # a country code of three and two national digits
+_COUNTRY_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))  # as text, where 044 is not 44
 _SHAPE = re.compile(r"[ (]*\+?[ (]*[0-9][0-9 ().-]*")
 _FOREIGN = re.compile(r"[^0-9 ().+-]")
+_FLOAT = re.compile(r"\+?[0-9]+\.0")
 _FORMATTING = str.maketrans("", "", " ().-")
 
 
@@ -175,7 +176,7 @@ def parse_phone(text: str, region: str | None = None) -> Phone:
 def parse_phones(texts: Iterable[str], region: str | None = None) -> list[Phone | InvalidValue]:
     """Return what `parse_phone` says about each text, in their order, errors in place.
 
-    Much faster than one at a time: the numbers are read sorted, and equal ones once.
+    Numbers of many regions are read several times faster than one at a time, and equal ones once.
 
     Args:
         texts: numbers as `parse_phone` takes them; read once.
@@ -215,7 +216,7 @@ class _Refusal:
 
 
 _EXAMPLE: Final = 'write it like "+12025550143"'
-_CHECK: Final = "check its digits, or start it with + and the country code"
+_CHECK: Final = "check its digits and its country"
 
 _NO_TEXT: Final = _Refusal("must be text, because a number loses its + and its leading zeros", _EXAMPLE)
 _NO_SHAPE: Final = _Refusal("is not put together like a telephone number", _EXAMPLE)
@@ -226,7 +227,6 @@ _NO_COUNTRY: Final = _Refusal(
 _NO_SUCH_COUNTRY: Final = _Refusal("begins with a country code that nobody has", "check the digits after the prefix")
 _TOO_SHORT: Final = _Refusal("is too short for a telephone number", "check that no digits are missing")
 _TOO_LONG: Final = _Refusal("is too long for a telephone number", "give one number, of at most 15 digits")
-_NO_LENGTH: Final = _Refusal("has more or fewer digits than any number of its country", _CHECK)
 _NO_AREA: Final = _Refusal("is complete only for callers of the same area", "give it with its area code")
 _NOT_SETTLED: Final = _Refusal("has more prefixes than one", "leave out the zeros before the area code")
 
@@ -239,9 +239,9 @@ _UNREADABLE: Final = {
 }
 _IMPOSSIBLE: Final = {
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: _NO_AREA,
-    ValidationResult.TOO_SHORT: _TOO_SHORT,
-    ValidationResult.INVALID_LENGTH: _NO_LENGTH,
-    ValidationResult.TOO_LONG: _TOO_LONG,
+    ValidationResult.TOO_SHORT: _Refusal("is too short for a number of its country", _CHECK),
+    ValidationResult.INVALID_LENGTH: _Refusal("has more or fewer digits than any number of its country", _CHECK),
+    ValidationResult.TOO_LONG: _Refusal("is too long for a number of its country", _CHECK),
 }
 
 
@@ -267,7 +267,7 @@ def _spelled(text: object) -> str | _Refusal:
         return _Refusal(f"has {foreign[0]!a}, where only ASCII digits, spaces and + - . ( ) belong", _EXAMPLE)
     if not _SHAPE.fullmatch(text):
         return _NO_SHAPE
-    return _A_FLOAT if text.endswith(".0") else text.translate(_FORMATTING)
+    return _A_FLOAT if _FLOAT.fullmatch(text) else text.translate(_FORMATTING)
 
 
 def _looked_up(digits: str, home: str | None) -> Phone | _Refusal:
@@ -280,12 +280,14 @@ def _looked_up(digits: str, home: str | None) -> Phone | _Refusal:
 
 def _literal(digits: str) -> PhoneNumber:
     """Return the number whose E.164 form these very digits are; an empty one if there is none."""
-    if _MIN_DIGITS <= len(digits) - 1 <= _MAX_DIGITS:
+    if len(digits) - 1 <= _MAX_DIGITS:
         for end in (2, 3, 4):
-            code, national = int(digits[1:end]), digits[end:]
-            if code in COUNTRY_CODE_TO_REGION_CODE:
+            code, national = digits[1:end], digits[end:]
+            if national and code in _COUNTRY_CODES:
                 zeros = len(national) - len(national.lstrip("0"))
-                return PhoneNumber(code, int(national), italian_leading_zero=zeros > 0, number_of_leading_zeros=zeros)
+                return PhoneNumber(
+                    int(code), int(national), italian_leading_zero=zeros > 0, number_of_leading_zeros=zeros
+                )
     return PhoneNumber()
 
 
@@ -294,21 +296,19 @@ def _parsed(digits: str, home: str | None) -> Phone | _Refusal:
         number = parse(digits, home)
     except NumberParseException as error:
         return _UNREADABLE[error.error_type]
-    kind = number_type(number)
-    return _unfit(number, kind) or _described(number, kind)
-
-
-def _unfit(number: PhoneNumber, kind: int) -> _Refusal | None:
     e164 = format_number(number, PhoneNumberFormat.E164)
     if len(e164) - 1 > _MAX_DIGITS:
         return _TOO_LONG
-    if kind != PhoneNumberType.UNKNOWN:
-        return None
-    reason = is_possible_number_with_reason(number)
-    if reason != ValidationResult.IS_POSSIBLE:
-        return _IMPOSSIBLE[reason]
-    # Each reading takes one prefix off; where another is left, this E.164 would become a second one.
-    return None if parse(e164) == number else _NOT_SETTLED
+    # Digits that parsing leaves as they were have been asked about already, by `_looked_up`.
+    kind = PhoneNumberType.UNKNOWN if e164 == digits else number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:
+        reason = is_possible_number_with_reason(number)
+        if reason != ValidationResult.IS_POSSIBLE:
+            return _IMPOSSIBLE[reason]
+        # Parsing takes one prefix off; where another is left, this E.164 would become a second one.
+        if e164 != digits and parse(e164) != number:
+            return _NOT_SETTLED
+    return _described(number, kind)
 
 
 def _described(number: PhoneNumber, kind: int) -> Phone:

@@ -16,7 +16,6 @@ from campaignkit.errors import InvalidValue, nearest
 from campaignkit.models import Bounce
 
 
-
 @attrs.frozen
 class Formula:
     """How a rate is made: the count on top, the count below.
@@ -57,7 +56,6 @@ _OWN_RATES: Final = _rates(
     opt_out_rate="opted_out/sent",
     conversion_rate="converted/sent",
 )
-
 
 
 def _bounces(*, soft: str = "", hard: str = "", none: str = "") -> Mapping[str, Bounce]:

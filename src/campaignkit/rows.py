@@ -12,7 +12,7 @@ import functools
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,16 +22,17 @@ from campaignkit.errors import InvalidColumn, InvalidValue, nearest
 from campaignkit.metrics import (
     MEASURES,
     Cell,
-    PEOPLE_NEED,
+    Derived,
     Group,
+    PEOPLE_NEED,
     People,
     PeopleCounts,
     Sums,
     Tally,
-    TimeBucket,
-    check_size,
+    by_name,
     latency_bucket,
     make_cell,
+    parse_zone,
     unmeasured_of,
 )
 from campaignkit.models import (
@@ -100,7 +101,7 @@ class _Uneven(Exception):
 
 
 @functools.lru_cache(maxsize=256)
-def _loop(by: tuple[str | TimeBucket, ...], counted: tuple[str, ...], person: str | None) -> Callable[..., float]:
+def _loop(by: tuple[str | Derived, ...], counted: tuple[str, ...], person: str | None) -> Callable[..., float]:
     """Compile the loop over rows for these keys and counted columns; it returns the latest moment."""
     body = ["if r.shape_ != shape: raise Uneven", "if r.latest_ > latest: latest = r.latest_"]
     body += [f"node = tree{_path(by)}", "sums = node.cells[r.cell_]", "sums[0] += 1"]
@@ -126,7 +127,7 @@ def _loop(by: tuple[str | TimeBucket, ...], counted: tuple[str, ...], person: st
     return space["count"]  # type: ignore[no-any-return]
 
 
-def _path(by: tuple[str | TimeBucket, ...]) -> str:
+def _path(by: tuple[str | Derived, ...]) -> str:
     steps = (
         f"[r.{each}]" if isinstance(each, str) else f"[by[{place}].start(r.{each.column})]"
         for place, each in enumerate(by)
@@ -148,74 +149,76 @@ class _Flags(dict[CellKey, int]):
         return self[key]
 
 
+@attrs.frozen
+class _Plan:
+    """What the loop reads of each row, and how the table is called.
+
+    Attributes:
+        by: the grouping columns as the caller named them.
+        keys: the attributes (or derivations of attributes) that hold them.
+        person: the attribute that tells people apart.
+        ours_first: status words are ours where a carrier has the same word.
+    """
+
+    by: tuple[str, ...]
+    keys: tuple[str | Derived, ...]
+    people: People | None
+    person: str | None
+    ours_first: bool
+
+
 def tally_rows(
     rows: Iterable[Any],
     *,
-    by: tuple[str | TimeBucket, ...] = (),
+    by: tuple[str | Derived, ...] = (),
     columns: Mapping[str, str] | None = None,
     carrier: str | None = None,
     people: People | None = None,
-    timezone: tzinfo | None = None,
+    timezone: str | None = None,
 ) -> Tally:
     """Return the table of cells of any iterable of Messages, objects or mappings.
 
     Raises:
         InvalidValue: naming the row, the field and the rule.
     """
+    names = tuple(map(by_name, by))
     stream = iter(rows)
     first = next(stream, None)
     if first is None:
-        return Tally(by=tuple(map(_name, by)))
+        return Tally(by=names)
     stream = itertools.chain((first,), stream)
     if isinstance(first, Message) and not columns and carrier is None and timezone is None:
         _check_fields_exist(by, people)
-        return _count(stream, by, people, ours_first=True, by_names=tuple(map(_name, by)), person=people.column if people else None)
+        person = people.column if people else None
+        return _count(stream, _Plan(names, by, people, person, ours_first=True))
     reader = _Reader(first, by=by, columns=columns or {}, carrier=carrier, people=people, timezone=timezone)
-    return _count(
-        reader.read(stream),
-        tuple(f"by{place}" for place in range(len(by))),
-        people,
-        ours_first=carrier is None,
-        by_names=tuple(map(_name, by)),
-        person="person" if people else None,
-    )
+    keys = tuple(f"by{place}" for place in range(len(by)))
+    plan = _Plan(names, keys, people, "person" if people else None, ours_first=carrier is None)
+    return _count(reader.read(stream), plan)
 
 
-def _name(by: str | TimeBucket) -> str:
-    return by if isinstance(by, str) else by.name
-
-
-def _check_fields_exist(by: tuple[str | TimeBucket, ...], people: str | None) -> None:
+def _check_fields_exist(by: tuple[str | Derived, ...], people: People | None) -> None:
     asked = [each if isinstance(each, str) else each.column for each in by] + ([people.column] if people else [])
     for name in asked:
         if name not in MESSAGE_COLUMNS:
             raise InvalidColumn(f"no field {name!r} in Message; nearest: {nearest(name, MESSAGE_COLUMNS)}")
 
 
-def _count(
-    stream: Iterator[Any],
-    by: tuple[str | TimeBucket, ...],
-    people: People | None,
-    *,
-    ours_first: bool,
-    by_names: tuple[str, ...],
-    person: str | None,
-) -> Tally:
-    tree: _Tree | None = None
-    offset, shape, latest, flags = 0, 0, 0.0, _Flags(ours_first=ours_first)
-    counted: tuple[str, ...] = ()
-    while chunk := list(itertools.islice(stream, _CHUNK)):
-        if tree is None:
-            shape = chunk[0].shape_
-            counted = tuple(name for name, bit in COUNT_BITS if shape & bit)
-            width = 2 + sum(len(MEASURES[name]) for name in counted)
-            tree = _Tree(max(1, len(by)), width)
+def _count(stream: Iterator[Any], plan: _Plan) -> Tally:
+    chunk = list(itertools.islice(stream, _CHUNK))
+    shape = chunk[0].shape_
+    counted = tuple(name for name, bit in COUNT_BITS if shape & bit)
+    tree = _Tree(max(1, len(plan.by)), 2 + sum(len(MEASURES[name]) for name in counted))
+    loop, flags = _loop(plan.keys, counted, plan.person), _Flags(ours_first=plan.ours_first)
+    offset, latest = 0, 0.0
+    while chunk:
         try:
-            latest = max(latest, _loop(by, counted, person)(chunk, tree, shape, flags))
+            latest = max(latest, loop(chunk, tree, shape, flags))
         except (_Uneven, AttributeError) as error:
-            raise _explain(chunk, offset, shape, person, error) from None
+            raise _explain(chunk, offset, shape, plan.person, error) from None
         offset += len(chunk)
-    return _table(tree or _Tree(1, 1), counted, by_names, latest, people, ours_first=ours_first)
+        chunk = list(itertools.islice(stream, _CHUNK))
+    return _table(tree, counted, latest, plan)
 
 
 def _explain(chunk: Sequence[Any], offset: int, shape: int, person: str | None, error: Exception) -> Exception:
@@ -242,18 +245,18 @@ def _uneven(column: str, row: int, *, missing: bool) -> InvalidColumn:
     )
 
 
-def _table(tree: _Tree, counted: tuple[str, ...], by: tuple[str, ...], latest: float, people: People | None, *, ours_first: bool) -> Tally:
+def _table(tree: _Tree, counted: tuple[str, ...], latest: float, plan: _Plan) -> Tally:
     names = ["n", *(sum_name for column in counted for sum_name in MEASURES[column]), "priced"]
-    groups = dict(_leaves(tree, len(by)))
-    cells = {group: _cells(node, names, ours_first=ours_first) for group, node in groups.items()}
-    check_size(cells, by)
+    groups = dict(_leaves(tree, len(plan.by)))
+    cells = {group: _cells(node, names, ours_first=plan.ours_first) for group, node in groups.items()}
+    asked = plan.people
     return Tally(
-        by=by,
+        by=plan.by,
         cells=cells,
         money={group: dict(node.money) for group, node in groups.items() if node.money},
         latency={group: dict(node.latency) for group, node in groups.items() if node.latency},
-        people={group: _people(node.people, people, counted) for group, node in groups.items()} if people else {},
-        unmeasured=unmeasured_of(counted, cells, people),
+        people={group: _people(node.people, asked, counted) for group, node in groups.items()} if asked else {},
+        unmeasured=unmeasured_of(counted, cells, asked),
         as_of=datetime.fromtimestamp(latest, UTC) if latest else None,
     )
 
@@ -283,9 +286,7 @@ def _people(persons: Mapping[Any, int], asked: People, counted: tuple[str, ...])
     flags = Counter(persons.values())
     counts = {name: sum(n for each, n in flags.items() if each & bit) for name, bit in _PEOPLE_BITS.items()}
     counts["recipients"] = len(persons)
-    return PeopleCounts(
-        **{name: counts[name] for name in asked.counts if PEOPLE_NEED.get(name) in {None, *counted}}
-    )
+    return PeopleCounts(**{name: counts[name] for name in asked.counts if PEOPLE_NEED.get(name) in {None, *counted}})
 
 
 # --- rows that are not Messages ----------------------------------------------------------------
@@ -315,11 +316,11 @@ class _Reader:
         self,
         first: Any,  # noqa: ANN401 - rows are whatever the host has
         *,
-        by: tuple[str | TimeBucket, ...],
+        by: tuple[str | Derived, ...],
         columns: Mapping[str, str],
         carrier: str | None,
         people: People | None,
-        timezone: tzinfo | None,
+        timezone: str | None,
     ) -> None:
         self._mapping = isinstance(first, Mapping)
         self._theirs = {name: columns.get(name, name) for name in MESSAGE_COLUMNS}
@@ -327,7 +328,7 @@ class _Reader:
         self._by = by
         self._carrier = carrier
         self._person = None if people is None else columns.get(people.column, people.column)
-        self._timezone = timezone
+        self._timezone = None if timezone is None else parse_zone(timezone)
         self._codes: dict[Any, str | None] = {}
         if len(by) > _MOST_KEYS:
             raise InvalidValue(f"by has {len(by)} columns: at most {_MOST_KEYS} are possible")
@@ -402,12 +403,14 @@ class _Reader:
         if any(each is not None for each in amounts):
             if carrier in NEGATIVE_PRICES and isinstance(row.price, Decimal):
                 amounts[0] = abs(row.price)
-            checked = [None if each is None else parse_money(n, each) for n, each in zip(MONEY_COLUMNS, amounts, strict=True)]
+            checked = [
+                None if each is None else parse_money(n, each) for n, each in zip(MONEY_COLUMNS, amounts, strict=True)
+            ]
             currency = get(self._theirs["currency"])
             row.money_ = money_of(parse_currency("currency", currency), *checked)
 
-    def _group(self, by: str | TimeBucket, get: Callable[[str], Any]) -> Any:  # noqa: ANN401
-        if isinstance(by, TimeBucket):
+    def _group(self, by: str | Derived, get: Callable[[str], Any]) -> Any:  # noqa: ANN401
+        if not isinstance(by, str):
             return by.start(self._moment(by.column, get(self._theirs.get(by.column, by.column))))
         value = get(self._theirs.get(by, by))
         return None if value != value else value  # noqa: PLR0124 - NaN is not itself
@@ -415,3 +418,13 @@ class _Reader:
 
 def _attribute(row: object, name: str) -> Any:  # noqa: ANN401
     return getattr(row, name, None)
+
+
+_ENGINES: Final = frozenset(
+    {"narwhals", "pandas", "polars", "pyarrow", "duckdb", "_duckdb", "dask", "pyspark", "sqlframe", "ibis", "modin"}
+)
+
+
+def is_frame(rows: object) -> bool:
+    """Return whether something is a dataframe of an engine we know, without importing any."""
+    return any(kind.__module__.partition(".")[0] in _ENGINES for kind in type(rows).__mro__)

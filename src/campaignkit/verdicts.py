@@ -269,7 +269,14 @@ def _status_row(carrier: str, word: str) -> _Row | None:
         raise
 
 
-def code_with_word(carrier: str | None, code: str | None, word: str, meaning: StatusWord) -> str | None:
+def code_with_word(
+    carrier: str | None,
+    code: str | None,
+    word: str,
+    meaning: StatusWord,
+    *,
+    profile: str | Profile = "campaignkit",
+) -> str | None:
     """Return the code to keep: the word itself, marked ``@``, where only it tells the cause.
 
     >>> code_with_word("sinch", None, "Deleted", parse_status_word("sinch", "Deleted"))
@@ -277,7 +284,7 @@ def code_with_word(carrier: str | None, code: str | None, word: str, meaning: St
     """
     if meaning.reason is None or meaning.reason == meaning.status:
         return code
-    if code is not None and _reason_of(carrier, code, get_profile("campaignkit"))[0] not in _SAYS_NOTHING:
+    if code is not None and _reason_of(carrier, code, get_profile(profile))[0] not in _SAYS_NOTHING:
         return code
     return f"@{word}"
 
@@ -314,11 +321,11 @@ def classify(
     campaignkit.errors.AmbiguousCode: vonage code is '6': it means several things; give one of dlr:6 (spam_filtered), ...
     """
     name = None if carrier is None else check_carrier(carrier)
-    known = parse_code(code)
+    known, chosen = parse_code(code), get_profile(profile)
     if status is None:
-        return verdict_of(name, known, None, get_profile(profile))
+        return verdict_of(name, known, None, chosen)
     meaning = parse_status_word(name, status)
-    return verdict_of(name, code_with_word(name, known, status, meaning), meaning.status, get_profile(profile))
+    return verdict_of(name, code_with_word(name, known, status, meaning, profile=chosen), meaning.status, chosen)
 
 
 @functools.lru_cache(maxsize=65536)
@@ -331,9 +338,12 @@ def verdict_of(carrier: str | None, code: str | None, status: Status | None, pro
     mapped = code is None or name not in {None, "unmapped"}
     if name in {None, "ok", "in_progress"}:
         # Infobip and others write 0, "no error", on failures too: then the word alone speaks.
-        name, row = (_without_code(status, name) if mapped else "unmapped"), None
+        said, name = name, _without_code(status, name) if mapped else "unmapped"
+        row = row if name == said else None
     if name not in reasons():
-        raise InvalidValue(f"reason of {carrier} {code} is {name!r}: not one we know; nearest: {nearest(name, reasons())}")
+        raise InvalidValue(
+            f"reason of {carrier} {code} is {name!r}: not one we know; nearest: {nearest(name, reasons())}"
+        )
     return _verdict(carrier, code, reasons()[name], row, profile, mapped=mapped)
 
 

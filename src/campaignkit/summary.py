@@ -1,0 +1,708 @@
+"""From messages to numbers: `tally` makes the table of cells, `Summary` reads it.
+
+    summarize(rows) ──► tally(rows) ──► Summary or Summaries ──► counts, rates, reasons, text, HTML
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, overload
+
+import attrs
+
+from campaignkit.errors import InvalidValue, MissingExtra, nearest
+from campaignkit.events import KINDS, merge_events, tally_events
+from campaignkit.metrics import (
+    COUNT_FIELDS,
+    COUNT_PROPERTIES,
+    EVENTS,
+    MEASURES,
+    PEOPLE_COUNTS,
+    By,
+    Cell,
+    Counts,
+    Derived,
+    Group,
+    Latency,
+    People,
+    PeopleCounts,
+    Rate,
+    Sums,
+    Tally,
+    amounts,
+    by_columns,
+    check_size,
+    is_failed,
+    place,
+    verdict_on,
+)
+from campaignkit.models import Status, moment
+from campaignkit.profiles import Formula, Profile, get_profile
+from campaignkit.rows import is_frame, tally_rows
+from campaignkit.verdicts import Verdict, check_carrier
+
+Rows = Any
+"""Messages, any objects or mappings with their fields, or a frame."""
+
+_COLUMN_OF: Final = {sums: column for column, names in MEASURES.items() for sums in names}
+_FAILED_PLACES: Final = frozenset({"soft", "hard", "deleted", "other"})
+
+
+def tally(
+    rows: Rows,
+    *,
+    by: By = None,
+    columns: Mapping[str, str] | None = None,
+    carrier: str | None = None,
+    replies: Rows = None,
+    clicks: Rows = None,
+    opt_outs: Rows = None,
+    orders: Rows = None,
+    people: str | People | None = None,
+    as_of: datetime | None = None,
+    timezone: str | None = None,
+) -> Tally:
+    """Return the table of cells of a set of messages; `summarize` says what the arguments are.
+
+    Tallies of different messages add: ``tally(a) + tally(b)`` is ``tally(a + b)``.
+
+    >>> table = tally([{"status": "delivered"}, {"status": "sent"}]) + tally([{"status": "sent"}])
+    >>> {cell.status: sums.n for cell, sums in table.cells[()].items()}
+    {'delivered': 1, 'sent': 2}
+    """
+    keys = by_columns(by)
+    asked = People(people) if isinstance(people, str) else people
+    name = None if carrier is None else check_carrier(carrier)
+    count = _tally_frame if is_frame(rows) else tally_rows
+    table = count(rows, by=keys, columns=columns, carrier=name, people=asked, timezone=timezone)
+    tables = {"replies": replies, "clicks": clicks, "opt_outs": opt_outs, "orders": orders}
+    given = {kind: _tally_events(kind, rows, keys, asked, timezone) for kind, rows in tables.items() if rows is not None}
+    whole = merge_events(table, given)
+    check_size(whole)
+    return whole if as_of is None else attrs.evolve(whole, as_of=moment("as_of", as_of))
+
+
+def _tally_frame(rows: Rows, **asked: Any) -> Tally:
+    from campaignkit.frames import tally_frame  # noqa: PLC0415 - narwhals is loaded with the first frame
+
+    return tally_frame(rows, **asked)
+
+
+def _tally_events(kind: str, table: Rows, by: tuple[str | Derived, ...], people: People | None, zone: str | None) -> Tally:
+    if is_frame(table):
+        from campaignkit.frames import frame_rows  # noqa: PLC0415 - the same
+
+        table = frame_rows(table)
+    return tally_events(kind, table, by=by, people=people, timezone=zone)
+
+
+@overload
+def summarize(rows: Rows, *, by: None = None, **asked: Any) -> Summary: ...
+@overload
+def summarize(rows: Rows, *, by: str | Derived | Iterable[str | Derived], **asked: Any) -> Summaries: ...
+def summarize(
+    rows: Rows,
+    *,
+    by: By = None,
+    profile: str | Profile = "campaignkit",
+    columns: Mapping[str, str] | None = None,
+    carrier: str | None = None,
+    replies: Rows = None,
+    clicks: Rows = None,
+    opt_outs: Rows = None,
+    orders: Rows = None,
+    people: str | People | None = None,
+    as_of: datetime | None = None,
+    timezone: str | None = None,
+) -> Summary | Summaries:
+    """Return every number of a set of messages.
+
+    Args:
+        rows: Messages, any objects or mappings with those fields, or a frame (eager or lazy).
+            Only ``status`` is required.
+        by: a column, several, or a time bucket (`hours`, `days`); nulls are a group of their own.
+        profile: whose definitions to use; see `PROFILES`.
+        columns: {our name: their name}, where the columns are called otherwise.
+        carrier: whose status words and codes these are, when the rows do not say.
+        replies: events with ``received_at``; it replaces the column of that name.
+        clicks: events with ``clicked_at``.
+        opt_outs: events with ``opted_out_at``.
+        orders: events with ``ordered_at``, ``revenue``, ``currency``, ``assisted``.
+        people: the column that tells people apart, to count them too.
+        as_of: when this is true; by default the latest moment in the data.
+        timezone: the zone of naive moments.
+
+    Raises:
+        InvalidValue: a value that breaks a rule, with its row.
+        InvalidColumn: a column that is missing, or has nulls where it counts.
+        UnknownStatus: a status word that neither the carrier nor we know.
+
+    >>> from campaignkit.models import Message
+    >>> s = summarize([Message(status="delivered"), Message(status="failed"), Message(status="pending")])
+    >>> s.counts.sent, str(s.delivery_rate)
+    (2, '50.0 % (1/2)')
+    """
+    table = tally(
+        rows,
+        by=by,
+        columns=columns,
+        carrier=carrier,
+        replies=replies,
+        clicks=clicks,
+        opt_outs=opt_outs,
+        orders=orders,
+        people=people,
+        as_of=as_of,
+        timezone=timezone,
+    )
+    return read_tally(table, profile=profile, grouped=by is not None)
+
+
+def read_tally(table: Tally, *, profile: str | Profile = "campaignkit", grouped: bool | None = None) -> Any:  # noqa: ANN401
+    """Return the Summary of a tally, or the Summaries of a grouped one, under a profile."""
+    chosen = get_profile(profile)
+    if bool(table.by) if grouped is None else grouped:
+        return Summaries(table, chosen)
+    return Summary(tally=table, profile=chosen)
+
+
+@attrs.frozen
+class Failure:
+    """Messages that failed with one code.
+
+    Attributes:
+        verdict: what the code means.
+        n: how many messages.
+        refused: the carrier said no at submission; these were never handed off.
+    """
+
+    verdict: Verdict
+    n: int
+    refused: bool = False
+
+
+@attrs.frozen
+class Figure:
+    """One number of a summary, as a report prints it.
+
+    Attributes:
+        name: the name of the count or rate; ``label`` is how this profile calls it.
+        value: a number, a `Rate`, or None when it was not measured.
+        formula: how a rate is made, empty for a count.
+    """
+
+    name: str
+    label: str
+    value: int | Rate | None
+    formula: str = ""
+
+    def __str__(self) -> str:
+        """Return the value as text."""
+        if self.value is None:
+            return "not recorded"
+        return f"{self.value:,}" if isinstance(self.value, int) else str(self.value)
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """Every number of one set of messages, under one profile.
+
+    ``counts`` are always campaignkit's own; `count` and the rates follow the profile.
+    Printed, it is a table; in a notebook, an HTML one.
+    """
+
+    tally: Tally
+    profile: Profile
+    group: Group = ()
+
+    @functools.cached_property
+    def cells(self) -> Mapping[Cell, Sums]:
+        """The table this summary reads: cell to sums."""
+        return self.tally.cells.get(self.group, {})
+
+    @functools.cached_property
+    def counts(self) -> Counts:
+        """The counts, by campaignkit's definitions."""
+        return Counts.of(self.cells, self.profile, self.tally.unmeasured)
+
+    @functools.cached_property
+    def people(self) -> PeopleCounts:
+        """Distinct people; every count is None unless ``people=`` was given."""
+        return self.tally.people.get(self.group, PeopleCounts())
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The latest moment in the data, or the caller's."""
+        return self.tally.as_of
+
+    def count(self, name: str) -> int | None:
+        """Return a count under the profile, people included; None when it was not measured.
+
+        Raises:
+            InvalidValue: there is no count of that name.
+
+        >>> s = summarize([{"status": "delivered"}, {"status": "sent"}], profile="messengerflow")
+        >>> s.count("sent"), s.counts.sent
+        (1, 2)
+        """
+        parts = self.profile.regroup.get(name)
+        if parts is None:
+            return self._own(name)
+        found = [self._own(part) for part in parts]
+        return None if None in found else sum(filter(None, found))
+
+    def _own(self, name: str) -> int | None:
+        if name in PEOPLE_COUNTS:
+            value: int | None = getattr(self.people, name)
+            return value
+        if name not in COUNT_FIELDS and name not in COUNT_PROPERTIES:
+            known = [*COUNT_FIELDS, *COUNT_PROPERTIES, *PEOPLE_COUNTS, *self.profile.regroup]
+            raise InvalidValue(f"count is {name!r}: not one we know; nearest: {nearest(name, known)}")
+        count: int | None = getattr(self.counts, name)
+        return count
+
+    def missing(self, name: str) -> str | None:
+        """Return why a count is None."""
+        column = "people" if name in PEOPLE_COUNTS else _COLUMN_OF.get(name, name)
+        return self.tally.unmeasured.get(column)
+
+    def rate(self, name: str) -> Rate:
+        """Return a rate by name, under the profile.
+
+        Raises:
+            InvalidValue: the profile has no rate of that name.
+        """
+        formula = self.profile.rates.get(name)
+        if formula is None:
+            raise InvalidValue(f"rate is {name!r}: not one we know; nearest: {nearest(name, self.profile.rates)}")
+        return self._rate(formula)
+
+    def _rate(self, formula: Formula) -> Rate:
+        return Rate(self.count(formula.part), self.count(formula.whole), formula, self.missing(formula.part))
+
+    @property
+    def delivery_rate(self) -> Rate:
+        """Delivered ÷ sent: of what was handed to a carrier, how much it says arrived."""
+        return self.rate("delivery_rate")
+
+    @property
+    def resolved_delivery_rate(self) -> Rate:
+        """Delivered ÷ (delivered + failed): not moved by messages that have no verdict yet."""
+        return self.rate("resolved_delivery_rate")
+
+    @property
+    def failure_rate(self) -> Rate:
+        """Failed ÷ sent."""
+        return self.rate("failure_rate")
+
+    @property
+    def soft_bounce_rate(self) -> Rate:
+        """Soft bounces ÷ sent, by the profile's bounce policy."""
+        return self.rate("soft_bounce_rate")
+
+    @property
+    def hard_bounce_rate(self) -> Rate:
+        """Hard bounces ÷ sent, by the profile's bounce policy."""
+        return self.rate("hard_bounce_rate")
+
+    @property
+    def deleted_rate(self) -> Rate:
+        """Deleted numbers ÷ sent."""
+        return self.rate("deleted_rate")
+
+    @property
+    def reply_rate(self) -> Rate:
+        """Messages answered at least once ÷ sent; opt-outs are not answers."""
+        return self.rate("reply_rate")
+
+    @property
+    def click_rate(self) -> Rate:
+        """Messages clicked at least once ÷ sent."""
+        return self.rate("click_rate")
+
+    @property
+    def click_to_delivered_rate(self) -> Rate:
+        """Messages clicked at least once ÷ delivered."""
+        return self.rate("click_to_delivered_rate")
+
+    @property
+    def opt_out_rate(self) -> Rate:
+        """Messages followed by an opt-out ÷ sent."""
+        return self.rate("opt_out_rate")
+
+    @property
+    def conversion_rate(self) -> Rate:
+        """Messages that led to at least one order ÷ sent."""
+        return self.rate("conversion_rate")
+
+    @property
+    def settled_share(self) -> Rate:
+        """(Delivered + failed + unconfirmed) ÷ sent: how much of what was handed off has a final status."""
+        counts = self.counts
+        part = counts.delivered + counts.failed + counts.unconfirmed
+        return Rate(part, counts.sent, Formula("delivered + failed + unconfirmed", "sent"))
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Messages by where they stand now, in the order of `Status`, without zeros."""
+        found = dict.fromkeys(Status, 0)
+        for cell, sums in self.cells.items():
+            if cell != EVENTS:
+                found[Status(cell.status)] += sums.n
+        return {status.value: n for status, n in found.items() if n}
+
+    @functools.cached_property
+    def failures(self) -> tuple[Failure, ...]:
+        """What failed or was refused, by code, the most frequent first."""
+        found: dict[tuple[Verdict, bool], int] = {}
+        for cell, sums in self.cells.items():
+            for refused, n in _failed(cell, sums, self.profile):
+                key = (verdict_on(cell, self.profile), refused)
+                found[key] = found.get(key, 0) + n
+        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0][0].code or "", item[0][1]))
+        return tuple(Failure(verdict, n, refused) for (verdict, refused), n in ordered)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Messages that failed or were refused, by reason, the most frequent first."""
+        found: dict[str, int] = {}
+        for failure in self.failures:
+            found[failure.verdict.reason] = found.get(failure.verdict.reason, 0) + failure.n
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    @property
+    def skips(self) -> dict[str, int]:
+        """Messages that were skipped, by reason, the most frequent first."""
+        skipped = {cell.code: sums.n for cell, sums in self.cells.items() if cell.status == Status.SKIPPED}
+        return {code or "no reason given": n for code, n in sorted(skipped.items(), key=lambda item: -item[1])}
+
+    @property
+    def unmapped(self) -> dict[str, int]:
+        """Messages that failed with a code that no table has: "carrier code" to messages."""
+        lost = [failure for failure in self.failures if not failure.verdict.mapped]
+        return {f"{failure.verdict.carrier or 'no carrier'} {failure.verdict.code}": failure.n for failure in lost}
+
+    @property
+    def cost(self) -> dict[str, Decimal] | None:
+        """What the priced messages cost, by currency; None when no price was recorded."""
+        return None if self.counts.priced is None else amounts(self.tally.money.get(self.group, {}), "cost")
+
+    @property
+    def revenue(self) -> dict[str, Decimal] | None:
+        """What orders credited to these messages brought, by currency; None when not recorded."""
+        return None if self.counts.orders is None else amounts(self.tally.money.get(self.group, {}), "revenue")
+
+    @property
+    def assisted_revenue(self) -> dict[str, Decimal] | None:
+        """What orders credited elsewhere brought, that these messages touched; None when not recorded."""
+        if self.counts.assisted_orders is None:
+            return None
+        return amounts(self.tally.money.get(self.group, {}), "assisted_revenue")
+
+    @functools.cached_property
+    def latency(self) -> Latency:
+        """Time from handing over to delivery; ``n`` is 0 when either time was not recorded."""
+        return Latency.of(self.tally.latency.get(self.group, {}))
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What a report prints: the profile's own choice, or all counts and rates."""
+        names = self.profile.figures or tuple((_label(name), name) for name in (*_COUNTS_SHOWN, *self.profile.rates))
+        return tuple(self._figure(label, name) for label, name in names)
+
+    def _figure(self, label: str, name: str) -> Figure:
+        if name in self.profile.rates:
+            return Figure(name, label, self.rate(name), str(self.profile.rates[name]))
+        return Figure(name, label, self.count(name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every number as JSON-ready values."""
+        return {
+            "profile": self.profile.name,
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "settled_share": self.settled_share.value,
+            "counts": {name: self.count(name) for name in (*COUNT_FIELDS, *COUNT_PROPERTIES)},
+            "people": attrs.asdict(self.people),
+            "rates": {name: _rate_dict(self.rate(name)) for name in self.profile.rates},
+            "statuses": self.statuses,
+            "reasons": self.reasons,
+            "skips": self.skips,
+            "unmapped": self.unmapped,
+            "failures": [_failure_dict(failure) for failure in self.failures],
+            "cost": _money_dict(self.cost),
+            "revenue": _money_dict(self.revenue),
+            "assisted_revenue": _money_dict(self.assisted_revenue),
+            "latency": _latency_dict(self.latency),
+            "not_recorded": dict(self.tally.unmeasured),
+        }
+
+    def __str__(self) -> str:
+        """Return the figures as a table of text."""
+        rows = [(figure.label, str(figure), figure.formula) for figure in self.figures if _worth_showing(figure)]
+        rows += [("Cost", _money_text(self.cost), ""), ("Settled", str(self.settled_share), "")]
+        if self.revenue:
+            rows.append(("Revenue", _money_text(self.revenue), ""))
+        if self.latency.n:
+            rows.append(("Time to deliver", latency_text(self.latency), f"{self.latency.n:,} messages"))
+        return text_table(rows)
+
+    def _repr_html_(self) -> str:
+        """Return the figures as an HTML table."""
+        rows = [(figure.label, str(figure), figure.formula) for figure in self.figures if _worth_showing(figure)]
+        caption = f"{self.profile.name}, as of {self.as_of:%Y-%m-%d %H:%M %Z}" if self.as_of else self.profile.name
+        return html_table(("", "value", "formula"), rows, caption=caption)
+
+
+_COUNTS_SHOWN: Final = (
+    "total",
+    "skipped",
+    "canceled",
+    "pending",
+    "refused",
+    "unknown",
+    "sent",
+    "processing",
+    "delivered",
+    "read",
+    "failed",
+    "soft",
+    "hard",
+    "deleted",
+    "other",
+    "unconfirmed",
+    "unmapped",
+    "segments",
+    "replies",
+    "replied",
+    "stop_replies",
+    "clicks",
+    "clicked",
+    "opted_out",
+    "orders",
+    "assisted_orders",
+    *PEOPLE_COUNTS,
+)
+_LABELS: Final = {
+    "soft": "Soft bounces",
+    "hard": "Hard bounces",
+    "deleted": "Deleted numbers",
+    "other": "Failed otherwise",
+    "unmapped": "Codes not in our tables",
+    "opted_out": "Opted out",
+    "stop_replies": "Opt-out replies",
+    "clicked": "Messages clicked",
+    "replied": "Messages answered",
+}
+_ALWAYS_SHOWN: Final = frozenset({"total", "sent", "delivered", "failed", "processing"})
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def _worth_showing(figure: Figure) -> bool:
+    """Return whether a figure says something: a zero of a rare count does not, nor what was not asked for."""
+    if figure.value is None:
+        return figure.name not in PEOPLE_COUNTS
+    return figure.value != 0 or figure.name in _ALWAYS_SHOWN
+
+
+def _failed(cell: Cell, sums: Sums, profile: Profile) -> Iterator[tuple[bool, int]]:
+    """Yield (refused, messages) for the part of a cell that failed."""
+    if cell == EVENTS:
+        return
+    before, after = place(cell, profile)
+    handed = sums.handed_off if after in _FAILED_PLACES and before not in _FAILED_PLACES else 0
+    if before in _FAILED_PLACES:
+        yield False, sums.n
+    if handed:
+        yield False, handed
+    if before == "refused" and sums.n > handed:
+        yield True, sums.n - handed
+
+
+def _rate_dict(rate: Rate) -> dict[str, Any]:
+    return {"value": rate.value, "part": rate.part, "whole": rate.whole, "formula": str(rate.formula)}
+
+
+def _failure_dict(failure: Failure) -> dict[str, Any]:
+    shown = {name: value for name, value in attrs.asdict(failure.verdict).items() if name != "bounce"}
+    return {**shown, "bounce": failure.verdict.bounce.value, "messages": failure.n, "refused": failure.refused}
+
+
+def _money_dict(money: Mapping[str, Decimal] | None) -> dict[str, str] | None:
+    return None if money is None else {currency: f"{amount:f}" for currency, amount in money.items()}
+
+
+def _latency_dict(latency: Latency) -> dict[str, Any]:
+    return {
+        "n": latency.n,
+        "median_seconds": latency.median.total_seconds() if latency.median is not None else None,
+        "p95_seconds": latency.p95.total_seconds() if latency.p95 is not None else None,
+        "negative": latency.negative,
+    }
+
+
+def _money_text(money: Mapping[str, Decimal] | None) -> str:
+    if money is None:
+        return "not recorded"
+    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in money.items()) or "0"
+
+
+def latency_text(latency: Latency) -> str:
+    """Return median and p95 in words, with how exact they are."""
+    if latency.median is None or latency.p95 is None:
+        return "not recorded"
+    return f"median {_span(latency.median)}, p95 {_span(latency.p95)} (within 2 %)"
+
+
+def _span(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def text_table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Return rows as text in columns, the first to the left, as wide as their contents."""
+    cells = list(rows)
+    widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))] if cells else []
+    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def html_table(head: Iterable[str], rows: Iterable[Iterable[str]], *, caption: str = "") -> str:
+    """Return rows as an HTML table, everything escaped."""
+    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+class Summaries(Mapping[Any, Summary]):
+    """A summary for each group; the key is the group's value, a tuple when there are several columns.
+
+    >>> groups = summarize([{"status": "sent", "variant": "a"}, {"status": "sent", "variant": "b"}], by="variant")
+    >>> list(groups), groups["a"].counts.sent
+    (['a', 'b'], 1)
+    """
+
+    def __init__(self, tally: Tally, profile: Profile) -> None:
+        """Read a grouped tally under a profile."""
+        self.tally = tally
+        self.profile = profile
+        self._groups = {self._key(group): group for group in sorted(tally.cells, key=_order)}
+
+    def _key(self, group: Group) -> Any:  # noqa: ANN401 - whatever the column holds
+        return group[0] if len(self.tally.by) == 1 else group
+
+    def __getitem__(self, key: Any) -> Summary:  # noqa: ANN401
+        return Summary(tally=self.tally, profile=self.profile, group=self._groups[key])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The names of the grouping columns."""
+        return self.tally.by
+
+    @property
+    def total(self) -> Summary:
+        """The summary of all groups together; distinct people are not known for it."""
+        return Summary(tally=self.tally.total(), profile=self.profile)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a dictionary for each group: its columns, then every count and rate."""
+        return [self._row(group, self[key]) for key, group in self._groups.items()]
+
+    def _row(self, group: Group, summary: Summary) -> dict[str, Any]:
+        row = dict(zip(self.by, group, strict=True))
+        row |= {name: summary.count(name) for name in _COUNTS_SHOWN}
+        row |= {name: summary.rate(name).value for name in self.profile.rates}
+        for name, money in (("cost", summary.cost), ("revenue", summary.revenue)):
+            row |= {f"{name}_{currency}": amount for currency, amount in (money or {}).items()}
+        return row
+
+    def to_frame(self, backend: str | None = None) -> Any:  # noqa: ANN401 - a frame of that backend
+        """Return `rows` as a frame: ``pandas``, ``polars`` or ``pyarrow``; by default the first installed.
+
+        Raises:
+            MissingExtra: no dataframe library is installed.
+        """
+        import narwhals as nw  # noqa: PLC0415 - loaded with the first frame
+
+        chosen = backend or next(filter(importlib.util.find_spec, ("polars", "pandas", "pyarrow")), None)
+        if chosen is None:
+            raise MissingExtra("polars or pandas", "polars", "to_frame()")
+        rows = self.rows()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        return nw.from_dict(columns, backend=chosen).to_native()  # type: ignore[arg-type]
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        names = [name for _, name in self.profile.figures] or ["total", *_TABLE_SHOWN]
+        found = [self[key] for key in self]
+        shown = [name for name in names if any(_worth_showing(s._figure("", name)) for s in found)]  # noqa: SLF001
+        head = (*self.by, *(_label(name) for name in shown))
+        rows = [
+            (*map(_group_text, group), *(_short(summary._figure("", name)) for name in shown))  # noqa: SLF001
+            for group, summary in zip(self._groups.values(), found, strict=True)
+        ]
+        return head, rows
+
+    def __str__(self) -> str:
+        """Return a line for each group as text."""
+        head, rows = self._table()
+        return text_table([head, *rows])
+
+    def _repr_html_(self) -> str:
+        """Return a row for each group as HTML."""
+        head, rows = self._table()
+        return html_table(head, rows, caption=self.profile.name)
+
+
+_TABLE_SHOWN: Final = (
+    "sent",
+    "delivered",
+    "delivery_rate",
+    "failed",
+    "soft",
+    "hard",
+    "replied",
+    "reply_rate",
+    "clicked",
+    "click_rate",
+    "opted_out",
+    "opt_out_rate",
+    "converted",
+    "conversion_rate",
+)
+
+
+def _short(figure: Figure) -> str:
+    """Return a figure for a table, where a rate stands beside its counts and needs no fraction."""
+    if isinstance(figure.value, Rate):
+        return "–" if figure.value.value is None else f"{100 * figure.value.value:.1f} %"
+    return "–" if figure.value is None else str(figure)
+
+
+def _group_text(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return "(none)" if value is None else str(value)
+
+
+def _order(group: Group) -> tuple[tuple[bool, str, Any], ...]:
+    """Sort groups by value, nulls last; values of different kinds by kind."""
+    return tuple((value is None, type(value).__name__, "" if value is None else value) for value in group)
