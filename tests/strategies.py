@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from campaignkit.models import Attempt, Outcome, Receipt
 from state_model import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+settings.register_profile("untimed", settings.default, deadline=None)  # no test of ours depends on the clock
+settings.load_profile("untimed")
 
 NOON: Final = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 """The moment that a fact's times count from, in seconds."""

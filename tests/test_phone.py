@@ -6,6 +6,7 @@ holds for every region is checked on the example numbers phonenumbers carries.
 
 import pickle
 import re
+from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -416,7 +417,7 @@ def test_batch_refuses_one_text():
 @given(FICTION, st.lists(st.sampled_from(["", " ", "-", ".", " (", ") "]), min_size=8, max_size=8))
 def test_formatting_changes_nothing(number, marks):
     """However the beginning of a number is broken up, it is the same number."""
-    spelled = "+" + "".join(digit + mark for digit, mark in zip(number[1:], marks, strict=False))
+    spelled = "+" + "".join(digit + mark for digit, mark in zip_longest(number[1:], marks, fillvalue=""))
 
     assert parse_phone(number) == parse_phone(spelled)
 

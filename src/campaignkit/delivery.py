@@ -101,7 +101,7 @@ def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def _top(bits: int, chain: Mapping[Status, int]) -> Status | None:
     """Return the highest status of a chain that the bits reach."""
-    return next((status for status, mask in reversed(chain.items()) if bits & mask == mask), None)
+    return next((status for status, mask in reversed([*chain.items()]) if bits & mask == mask), None)
 
 
 BOTTOM: Final = PartState()
@@ -246,11 +246,11 @@ class DeliveryState:
         if newest not in self.attempts or self._parts_of(newest):
             return views[newest]
         outcome = self.attempts[newest].outcome
-        earlier = [number for number in views if number < newest and self._was_handed_off(number)]
-        if not earlier or outcome is Outcome.TAKEN:
+        handed_off = [number for number in views if self._was_handed_off(number)]
+        if not handed_off:
             return views[newest]
         if outcome in {Outcome.REFUSED, Outcome.CANCELED}:
-            return views[max(earlier)]
+            return views[max(handed_off)]
         return Status.QUEUED, None  # a retry is planned, under way, or in doubt: still processing
 
     def _was_handed_off(self, number: int) -> bool:

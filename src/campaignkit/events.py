@@ -6,6 +6,7 @@ costs more than everything else together. `Log.attach` does it once.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,9 +14,21 @@ from typing import Any, Final
 
 import attrs
 
-from campaignkit.errors import InvalidColumn, InvalidValue
-from campaignkit.metrics import EVENTS, Derived, Group, People, PeopleCounts, Sums, Tally, by_name, parse_zone
+from campaignkit.errors import InvalidColumn, InvalidValue, shown
+from campaignkit.metrics import (
+    EVENTS,
+    Derived,
+    Group,
+    People,
+    PeopleCounts,
+    Sums,
+    Tally,
+    add_nested,
+    by_name,
+    parse_zone,
+)
 from campaignkit.models import Keyword, MoneyKey, moment, money_of, parse_currency, parse_money
+from campaignkit.rows import attribute, not_null
 
 
 @attrs.frozen
@@ -39,6 +52,10 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "opt_outs": _Kind("opted_out_at", ("opted_out",), "unsubscribers"),
     "orders": _Kind("ordered_at", ("orders", "assisted_orders"), "converters"),
 }
+
+
+_KEYWORDS: Final = frozenset({None, *Keyword})
+_REVENUE: Final = ("revenue", "assisted_revenue")
 
 
 class _Group:
@@ -76,46 +93,68 @@ def tally_events(
     kind = KINDS[name]
     groups: defaultdict[Group, _Group] = defaultdict(_Group)
     latest: datetime | None = None
+    person = people.column if people is not None and kind.people in people.counts else None
     for place, row in enumerate(rows):
-        get = row.get if isinstance(row, Mapping) else _getter(row)
+        get = _getter(row)
         try:
             at = _moment(kind.moment, get(kind.moment), timezone)
             latest = at if latest is None or at > latest else latest
-            group = groups[tuple(_key(each, row, get, name) for each in by)]
-            _count(name, group, get)
-            if people is not None:
-                group.people.add(_person(get, people.column))
+            group = groups[tuple(_key(each, row, get(_column(each)), name, timezone) for each in by)]
+            if _count(name, group, get) and person is not None:
+                group.people.add(_person(get, person))
         except InvalidValue as error:
             raise type(error)(f"{name} row {place}: {error}") from None
+        except TypeError as error:
+            raise InvalidValue(f"{name} row {place} cannot be read: {error}") from None
     return Tally(
         by=tuple(map(by_name, by)),
         cells={key: {EVENTS: _sums(name, group)} for key, group in groups.items()},
         money={key: dict(group.money) for key, group in groups.items() if group.money},
-        people={key: PeopleCounts(**{kind.people: len(g.people)}) for key, g in groups.items()} if people else {},
+        people={key: PeopleCounts(**{kind.people: len(g.people)}) for key, g in groups.items()} if person else {},
+        unmeasured={} if person else {"people": f"{kind.people} are not asked for"},
         as_of=latest.astimezone(UTC) if latest else None,
     )
 
 
-def _count(name: str, group: _Group, get: Callable[[str], Any]) -> None:
+def _count(name: str, group: _Group, get: Callable[[str], Any]) -> bool:
+    """Count one event; return whether it is of the kind that people and messages are counted by."""
+    other = _is_other(name, get)
     if name == "orders":
-        assisted = bool(get("assisted"))
-        revenue, currency = get("revenue"), get("currency")
-        if revenue is not None:
-            amounts = (None, None, revenue) if assisted else (None, revenue, None)
-            checked = [None if each is None else parse_money("revenue", each) for each in amounts]
-            for key, micros in money_of(parse_currency("currency", currency), *checked) or ():
-                group.money[key] += micros
-        if assisted:
-            group.others += 1
-            return
-    elif name == "replies" and get("keyword") == Keyword.OPT_OUT:
+        _add_money(group, get, assisted=other)
+    if other:
         group.others += 1
-        return
+        return False
     group.events += 1
     who = get("message_id") or get("contact_id")
     if who is None:
-        raise InvalidColumn("has neither message_id nor contact_id: one is needed to count who answered; attach() it")
+        raise InvalidColumn("has neither message_id nor contact_id: one is needed to count messages; attach() it")
     group.messages.add(who)
+    return True
+
+
+def _is_other(name: str, get: Callable[[str], Any]) -> bool:
+    """Return whether a reply is an opt-out, or an order assisted."""
+    if name == "replies":
+        keyword = get("keyword") or None
+        if keyword not in _KEYWORDS:
+            raise InvalidValue(
+                f"keyword is {shown(keyword)}: must be one of {', '.join(Keyword)}; match_keyword() finds it in a text"
+            )
+        return bool(keyword == Keyword.OPT_OUT)
+    if name != "orders":
+        return False
+    assisted = get("assisted")
+    if assisted not in {None, False, True}:
+        raise InvalidValue(f"assisted is {shown(assisted)}: must be True or False; convert it first")
+    return bool(assisted)
+
+
+def _add_money(group: _Group, get: Callable[[str], Any], *, assisted: bool) -> None:
+    if get("revenue") is not None:
+        revenue, currency = parse_money("revenue", get("revenue")), parse_currency("currency", get("currency"))
+        amounts = (None, None, revenue) if assisted else (None, revenue, None)
+        for key, micros in money_of(currency, *amounts) or ():
+            group.money[key] += micros
 
 
 def _sums(name: str, group: _Group) -> Sums:
@@ -128,34 +167,40 @@ def _sums(name: str, group: _Group) -> Sums:
     return Sums(orders=group.events, converted=len(group.messages), assisted_orders=group.others)
 
 
-def _key(by: str | Derived, row: Any, get: Callable[[str], Any], name: str) -> Any:  # noqa: ANN401
-    column = by if isinstance(by, str) else by.column
+def _column(by: str | Derived) -> str:
+    return by if isinstance(by, str) else by.column
+
+
+def _key(by: str | Derived, row: Any, value: Any, name: str, timezone: str | None) -> Any:
+    column = _column(by)
     present = column in row if isinstance(row, Mapping) else hasattr(row, column)
     if not present:
         raise InvalidColumn(
             f"there is no {column!r}: {name} need the columns of by=; join them once with read_log(...).attach(...)"
         )
-    value = get(column)
-    if not isinstance(by, str):
-        return by.start(value)
-    return None if value != value else value  # noqa: PLR0124 - NaN is not itself
+    if isinstance(by, str):
+        return value
+    return by.start(None if value is None else _moment(column, value, timezone))
 
 
-def _person(get: Callable[[str], Any], column: str) -> Any:  # noqa: ANN401
+def _person(get: Callable[[str], Any], column: str) -> Any:
     who = get(column)
     if who is None:
         raise InvalidColumn(f"has no {column}: people are counted by it; fill it, or leave people= out")
     return who
 
 
-def _moment(field: str, value: Any, timezone: str | None) -> datetime:  # noqa: ANN401
+def _moment(field: str, value: Any, timezone: str | None) -> datetime:
+    if value is None:
+        raise InvalidColumn(f"has no {field}: every event needs the moment it happened")
     if isinstance(value, datetime) and value.utcoffset() is None and timezone is not None:
         value = value.replace(tzinfo=parse_zone(timezone))
     return moment(field, value)
 
 
-def _getter(row: object) -> Callable[[str], Any]:
-    return lambda name: getattr(row, name, None)
+def _getter(row: Any) -> Callable[[str], Any]:
+    find = row.get if isinstance(row, Mapping) else functools.partial(attribute, row)
+    return lambda name: not_null(find(name))
 
 
 def merge_events(messages: Tally, tables: Mapping[str, Tally]) -> Tally:
@@ -166,32 +211,36 @@ def merge_events(messages: Tally, tables: Mapping[str, Tally]) -> Tally:
     """
     whole = messages
     for name, table in tables.items():
-        kind = KINDS[name]
-        given = [column for column in kind.replaces if messages.cells and column not in messages.unmeasured]
-        if given:
+        for column in _given(name, messages):
             raise InvalidColumn(
-                f"{name} are given twice: by {name}= and by the column {given[0]!r} of the messages; leave one out"
+                f"{name} are given twice: by {name}= and by the column {column!r} of the messages; leave one out"
             )
-        whole = _with(whole, table, kind)
+        whole = _with(whole, table, KINDS[name])
     return whole
 
 
+def _given(name: str, messages: Tally) -> Iterator[str]:
+    """Yield the columns of the messages that say what an event table says."""
+    if not messages.cells:
+        return
+    yield from (column for column in KINDS[name].replaces if column not in messages.unmeasured)
+    if name == "orders":
+        kinds = {kind for sums in messages.money.values() for kind, _ in sums}
+        yield from (column for column in _REVENUE if column in kinds)
+
+
 def _with(messages: Tally, table: Tally, kind: _Kind) -> Tally:
-    unmeasured = {column: why for column, why in messages.unmeasured.items() if column not in kind.replaces}
-    cells = {group: dict(each) for group, each in messages.cells.items()}
-    for group, each in table.cells.items():
-        held = cells.setdefault(group, {})
-        held[EVENTS] = held.get(EVENTS, Sums()).plus(each[EVENTS])
-    money = {group: dict(each) for group, each in messages.money.items()}
-    for group, sums in table.money.items():
-        held_money = money.setdefault(group, {})
-        for key, micros in sums.items():
-            held_money[key] = held_money.get(key, 0) + micros
     people = dict(messages.people)
-    for group in people:
-        counted = table.people.get(group, PeopleCounts(**{kind.people: 0}))
-        people[group] = attrs.evolve(people[group], **{kind.people: getattr(counted, kind.people)})
-    latest = max((each for each in (messages.as_of, table.as_of) if each), default=None)
+    if "people" not in table.unmeasured:
+        for group, counts in people.items():
+            counted = getattr(table.people.get(group), kind.people, 0)
+            people[group] = attrs.evolve(counts, **{kind.people: counted})
     return attrs.evolve(
-        messages, by=table.by, cells=cells, money=money, people=people, unmeasured=unmeasured, as_of=latest
+        messages,
+        by=table.by,
+        cells=add_nested(messages.cells, table.cells, Sums.plus),
+        money=add_nested(messages.money, table.money, int.__add__),
+        people=people,
+        unmeasured={column: why for column, why in messages.unmeasured.items() if column not in kind.replaces},
+        as_of=max(filter(None, (messages.as_of, table.as_of)), default=None),
     )

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import narwhals as nw
 
-from campaignkit.errors import InvalidColumn, nearest, shown
+from campaignkit.errors import InvalidColumn, InvalidValue, nearest, shown
 from campaignkit.metrics import (
     LATENCY_STEP,
     MEASURES,
@@ -29,7 +31,10 @@ from campaignkit.metrics import (
     Tally,
     TimeBucket,
     by_name,
+    carrier_name,
+    cause,
     make_cell,
+    parse_zone,
     unmeasured_of,
 )
 from campaignkit.models import (
@@ -39,19 +44,22 @@ from campaignkit.models import (
     NEVER_HANDED_OFF,
     MoneyKey,
     Status,
-    parse_code,
     parse_currency,
 )
-from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES
+from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES, asked_columns, check_columns
 from campaignkit.verdicts import parse_status_word
 
 _MOMENTS: Final = ("sent_at", "delivered_at", "last_event_at")
 _CELL_COLUMNS: Final = ("status", "carrier", "error_code", "skip_reason")
+_FINITE: Final = "money must be finite; use null for unknown"
+_MOST_MICROS: Final = 10**9 * MICROS
 _Lazy = nw.LazyFrame[Any]
+_Rule = tuple[str, nw.Expr, str]
+"""A column of ours, what is wrong with a row of it, and the rule that it breaks."""
 
 
 def tally_frame(
-    frame: Any,  # noqa: ANN401 - a frame of any engine
+    frame: Any,
     *,
     by: tuple[str | Derived, ...] = (),
     columns: Mapping[str, str] | None = None,
@@ -65,28 +73,20 @@ def tally_frame(
         InvalidColumn: a column is missing, has nulls where it counts, or the wrong type.
         UnknownStatus: a status word that neither the carrier nor we know.
     """
-    source = _Source(frame, columns or {}, carrier, timezone)
+    source = _Source(frame, columns or {}, carrier, timezone, asked_columns(by, people))
     keys = source.keys(by)
-    checked = source.check()
-    counted = tuple(name for name in COUNT_COLUMNS if name in source and name not in checked.empty)
+    latest = source.check(people)
+    counted = tuple(name for name in COUNT_COLUMNS if name in source)
     cells = source.cells(keys, counted)
     return Tally(
         by=tuple(keys),
         cells=cells,
         money=source.money(keys),
         latency=source.latency(keys),
-        people=source.people(keys, people, counted) if people else {},
+        people=source.people(keys, people, counted, cells) if people else {},
         unmeasured=unmeasured_of(counted, cells, people),
-        as_of=checked.latest,
+        as_of=latest,
     )
-
-
-class _Checked:
-    """What one look over the whole frame told: its latest moment and the columns without values."""
-
-    def __init__(self, latest: datetime | None, empty: frozenset[str]) -> None:
-        self.latest = latest
-        self.empty = empty
 
 
 class _Source:
@@ -94,18 +94,21 @@ class _Source:
 
     def __init__(
         self,
-        frame: Any,  # noqa: ANN401
+        frame: Any,
         columns: Mapping[str, str],
         carrier: str | None,
         timezone: str | None,
+        asked: Iterable[str],
     ) -> None:
-        self.frame: _Lazy = nw.from_native(frame).lazy()
+        self.frame = _lazy(frame)
         self.schema = self.frame.collect_schema()
         self.carrier = carrier
-        self.timezone = timezone
-        self._columns = _check_columns(columns, self.schema)
+        self.timezone = None if timezone is None else parse_zone(timezone).key
+        check_columns(columns, self.schema, {*MESSAGE_COLUMNS, *asked})
+        self._columns = columns
         self._void = self._columns_without_values()
-        if "status" not in self:
+        self._zones: list[ZoneInfo | None] = []
+        if self.theirs("status") not in self.schema:
             raise InvalidColumn(
                 f"the frame has no {self._columns.get('status', 'status')!r}: every message needs a status; give"
                 f' columns={{"status": their name}}. Its columns: {", ".join(self.schema)}'
@@ -119,7 +122,7 @@ class _Source:
         untyped = [
             name
             for name in MESSAGE_COLUMNS
-            if self.theirs(name) in self.schema and not _could_be(name, self.dtype(name))
+            if name != "status" and self.theirs(name) in self.schema and not _could_be(name, self.dtype(name))
         ]
         if not untyped:
             return frozenset()
@@ -135,9 +138,12 @@ class _Source:
         """Return a column by our name."""
         return nw.col(self.theirs(name))
 
-    def dtype(self, name: str) -> Any:  # noqa: ANN401 - narwhals' types are classes and instances
+    def dtype(self, name: str) -> Any:
         """Return a column's type by our name."""
         return self.schema[self.theirs(name)]
+
+    def _carrier_of(self, value: Any) -> str | None:
+        return self.carrier or carrier_name(value)
 
     def means(self, carrier: str | None, word: str) -> Status:
         """Return the status a word means: the carrier's own when ``carrier=`` says so, else ours first."""
@@ -148,16 +154,26 @@ class _Source:
         keys = {}
         for each in by:
             name = each if isinstance(each, str) else each.column
-            if name not in self:
+            if self.theirs(name) not in self.schema:
                 raise InvalidColumn(f"the frame has no {name!r} to group by; nearest: {nearest(name, self.schema)}")
             keys[by_name(each)] = self.col(each) if isinstance(each, str) else self._derived(each)
+        self._zones = [parse_zone(each.zone) if isinstance(each, TimeBucket) else None for each in by]
         return keys
 
     def _derived(self, by: Derived) -> nw.Expr:
+        if by.column in self._void:
+            return nw.lit(by.start(None))
         moment = self.moment(by.column)
         if isinstance(by, TimeBucket):
-            return moment.dt.convert_time_zone(by.zone).dt.truncate("1h" if by.unit == "hour" else "1d")
+            # Cut off without its zone, because engines refuse an hour that the clock skips or shows twice.
+            local = moment.dt.convert_time_zone(by.zone).dt.replace_time_zone(None)
+            return local.dt.truncate("1h" if by.unit == "hour" else "1d")
         return (moment >= by.moment).fill_null(value=False)
+
+    def group(self, values: Iterable[Any]) -> Group:
+        """Return the values of the grouping columns as plain Python; those of time buckets get their zone back."""
+        pairs = zip(map(_value, values), self._zones, strict=True)
+        return tuple(value if zone is None or value is None else value.replace(tzinfo=zone) for value, zone in pairs)
 
     def moment(self, name: str) -> nw.Expr:
         """Return a column of moments, aware.
@@ -176,56 +192,75 @@ class _Source:
             )
         return self.col(name).dt.replace_time_zone(self.timezone)
 
+    def _zone(self, name: str) -> str | None:
+        zone: str | None = self.dtype(name).time_zone
+        return zone or self.timezone
+
     # --- one look over everything ----------------------------------------------------------
 
-    def check(self) -> _Checked:
-        """Refuse nulls, negatives and non-finite money anywhere; find the latest moment.
+    def check(self, people: People | None) -> datetime | None:
+        """Refuse what cannot be counted, wherever it is; return the latest moment.
+
+        Numbers that are null in every row are from here on as if they were not there.
 
         Raises:
             InvalidColumn: naming the column and the first row.
         """
-        counted = [name for name in COUNT_COLUMNS if name in self]
-        money = [name for name in MONEY_COLUMNS if name in self and self.dtype(name).is_float()]
+        numbers = [name for name in (*COUNT_COLUMNS, *MONEY_COLUMNS) if name in self]
         moments = [name for name in _MOMENTS if name in self]
-        asked = [nw.len().alias("n"), self.col("status").null_count().alias("null status")]
-        asked += [self.col(name).null_count().alias(f"null {name}") for name in counted]
-        asked += [self._number(name).min().alias(f"least {name}") for name in counted]
-        asked += [(~self.col(name).is_finite()).any().alias(f"odd {name}") for name in money]
+        rules = [*self._never_null(people), *(rule for name in numbers for rule in self._number_rules(name))]
+        asked = [nw.len().alias("n")]
+        asked += [self.col(name).null_count().alias(f"null {name}") for name in numbers]
+        asked += [wrong.any().alias(f"wrong {place}") for place, (_, wrong, _) in enumerate(rules)]
         asked += [self.moment(name).max().alias(f"last {name}") for name in moments]
         look = self.frame.select(*asked).collect()
-        found = dict(zip(look.columns, look.row(0), strict=True))
-        if found["null status"]:
-            raise self._at_first_row("status", self.col("status").is_null(), "every message needs a status")
-        empty = frozenset(name for name in counted if found["n"] and found[f"null {name}"] == found["n"])
-        for name in counted:
-            self._check_counted(name, found, empty)
-        for name in money:
-            if found[f"odd {name}"]:
-                raise self._at_first_row(
-                    name, ~self.col(name).is_finite(), "money must be finite; use null for unknown"
-                )
-        latest = max((found[f"last {name}"] for name in moments if _is_moment(found[f"last {name}"])), default=None)
-        return _Checked(None if latest is None else _as_datetime(latest).astimezone(UTC), empty)
+        found = dict(zip(look.columns, map(_value, look.row(0)), strict=True))
+        self._void |= {name for name in numbers if found[f"null {name}"] == found["n"] > 0}
+        for place, (name, wrong, rule) in enumerate(rules):
+            if found[f"wrong {place}"] and name not in self._void:
+                raise _at_first_row(self.frame, self.theirs(name), wrong, rule)
+        return max((found[f"last {name}"].astimezone(UTC) for name in moments if found[f"last {name}"]), default=None)
 
-    def _check_counted(self, name: str, found: Mapping[str, Any], empty: frozenset[str]) -> None:
-        if found[f"null {name}"] and name not in empty:
-            rule = "it is given for some messages only; fill it with 0 where nothing happened, or leave the column out"
-            raise self._at_first_row(name, self.col(name).is_null(), rule)
-        if name not in empty and found["n"] and not found[f"least {name}"] >= 0:
-            raise self._at_first_row(name, ~(self._number(name) >= 0), "a count must be 0 or more")
+    def _never_null(self, people: People | None) -> Iterator[_Rule]:
+        yield "status", self.col("status").is_null(), "every message needs a status"
+        if people is None:
+            return
+        if self.theirs(people.column) not in self.schema:
+            near = nearest(people.column, self.schema)
+            raise InvalidColumn(f"the frame has no {people.column!r} to tell people apart; nearest: {near}")
+        yield (
+            people.column,
+            self.col(people.column).is_null(),
+            "people are counted by it; fill it, or leave people= out",
+        )
+
+    def _number_rules(self, name: str) -> Iterator[_Rule]:
+        number, column, inexact = self._number(name), self.col(name), not self.dtype(name).is_integer()
+        if name in MONEY_COLUMNS:
+            if inexact:
+                yield name, _infinite(number), _FINITE
+            return
+        rule = "it is given for some messages only; fill it with 0 where nothing happened, or leave the column out"
+        yield name, column.is_null(), rule
+        if inexact:
+            yield name, number % 1 != 0, "a count must be a whole number"
+        yield name, number < 0, "a count must be 0 or more"
 
     def _number(self, name: str) -> nw.Expr:
-        dtype = self.dtype(name)
-        if dtype == nw.Boolean:
-            return self.col(name).cast(nw.Int64)
-        if not dtype.is_numeric() and dtype not in {nw.Object, nw.Unknown}:
-            raise InvalidColumn(f"{self.theirs(name)!r} is {dtype}: a count must be a column of whole numbers")
-        return self.col(name)
+        """Return a column of counts or money as numbers that any engine can compare and add.
 
-    def _at_first_row(self, name: str, wrong: nw.Expr, rule: str) -> InvalidColumn:
-        eager = self.frame.select(self.col(name), wrong.alias("ck wrong")).collect().with_row_index("ck row")
-        row, value, _ = eager.filter(nw.col("ck wrong")).row(0)
-        return InvalidColumn(f"{self.theirs(name)!r} is {shown(value)} in row {row}: {rule}")
+        Raises:
+            InvalidColumn: it holds something else.
+        """
+        dtype, column, counts = self.dtype(name), self.col(name), name in COUNT_COLUMNS
+        if counts and dtype in {nw.Boolean, nw.Int32, nw.UInt32}:
+            return column.cast(nw.Int64)  # polars adds 32 bits to 32 bits, and overflows
+        if dtype.is_integer():
+            return column
+        if dtype.is_numeric() or dtype == nw.Object:
+            return column.cast(nw.Float64)
+        what = "a count must be a column of whole numbers" if counts else "money must be a column of numbers"
+        raise InvalidColumn(f"{self.theirs(name)!r} is {dtype}: {what}; convert it first")
 
     # --- cells -----------------------------------------------------------------------------
 
@@ -262,14 +297,14 @@ class _Source:
         read: dict[Group, dict[Cell, Sums]] = {}
         middle = width + len(key_columns)
         for row in rows:
-            raw = dict(zip(key_columns, row[width:middle], strict=True))
+            raw = dict(zip(key_columns, map(_value, row[width:middle]), strict=True))
             sums = Sums(**{name: _exact(name, value) for name, value in zip(names, row[middle:], strict=True)})
-            carrier = self.carrier or _value(raw.get("carrier"))
-            word = str(raw["status"])
-            early = sums.handed_off if self.means(carrier, word) in NEVER_HANDED_OFF else 0
-            code = parse_code(raw.get("error_code")) or _value(raw.get("skip_reason"))
+            carrier, word = self._carrier_of(raw.get("carrier")), str(raw["status"])
+            status = self.means(carrier, word)
+            early = sums.handed_off if status in NEVER_HANDED_OFF else 0
+            code = cause(raw.get("error_code"), raw.get("skip_reason"), status)
             cell = make_cell(word, carrier, code, sums.n, early, ours_first=self.carrier is None)
-            cells = read.setdefault(tuple(map(_value, row[:width])), {})
+            cells = read.setdefault(self.group(row[:width]), {})
             cells[cell] = cells.get(cell, Sums()).plus(sums._replace(handed_off=early))
         return read
 
@@ -280,18 +315,19 @@ class _Source:
         kinds = [name for name in MONEY_COLUMNS if name in self]
         if not kinds:
             return {}
-        if "currency" not in self:
+        if self.theirs("currency") not in self.schema:
             raise InvalidColumn(f"{kinds[0]!r} has no currency: add a 'currency' column, or name theirs in columns=")
         prepared = [expression.alias(f"by {name}") for name, expression in keys.items()]
         prepared += [self.col("currency").alias("currency"), *(self._micros(name).alias(name) for name in kinds)]
         sums = [nw.col(name).sum().alias(f"sum {name}") for name in kinds]
         sums += [nw.col(name).count().alias(f"n {name}") for name in kinds]
         sums += [nw.col(name).min().alias(f"least {name}") for name in kinds]
+        sums += [nw.col(name).max().alias(f"most {name}") for name in kinds]
         grouped = [*(f"by {name}" for name in keys), "currency"]
         table = self.frame.select(*prepared).group_by(*grouped).agg(*sums).collect()
         money: dict[Group, dict[MoneyKey, int]] = {}
         for row in table.iter_rows(named=True):
-            group = tuple(_value(row[f"by {name}"]) for name in keys)
+            group = self.group(row[f"by {name}"] for name in keys)
             for name in kinds:
                 if not row[f"n {name}"]:
                     continue
@@ -300,6 +336,8 @@ class _Source:
                         f"{self.theirs(name)!r} has negative amounts: give carrier= if the carrier writes charges so"
                         f" ({', '.join(sorted(NEGATIVE_PRICES))}), or negate them"
                     )
+                if row[f"most {name}"] > _MOST_MICROS:
+                    raise InvalidColumn(f"{self.theirs(name)!r} has amounts above 1,000,000,000: check its unit")
                 key = (MONEY_COLUMNS[name], parse_currency("currency", _value(row["currency"])))
                 table_of = money.setdefault(group, {})
                 table_of[key] = table_of.get(key, 0) + int(row[f"sum {name}"])
@@ -308,17 +346,22 @@ class _Source:
     def _micros(self, name: str) -> nw.Expr:
         # Through a float, because no engine multiplies decimals alike: exact up to nine thousand
         # million units, as 2**53 is more than 9e15 millionths.
-        micros = (self.col(name).cast(nw.Float64) * MICROS).round(0).cast(nw.Int64)
-        if name != "price" or "carrier" not in self:
-            return micros.abs() if name == "price" and self.carrier in NEGATIVE_PRICES else micros
-        negative = self.col("carrier").cast(nw.String).str.to_lowercase().is_in(list(NEGATIVE_PRICES))
-        return nw.when(negative).then(micros.abs()).otherwise(micros)
+        micros = (self._number(name).cast(nw.Float64) * MICROS).round(0).cast(nw.Int64)
+        if name != "price" or (self.carrier is None and "carrier" not in self):
+            return micros
+        if self.carrier is not None:
+            return micros.abs() if self.carrier in NEGATIVE_PRICES else micros
+        carrier = self.col("carrier").cast(nw.String).str.strip_chars().str.to_lowercase()
+        return nw.when(carrier.is_in(list(NEGATIVE_PRICES))).then(micros.abs()).otherwise(micros)
 
     def latency(self, keys: Mapping[str, nw.Expr]) -> dict[Group, dict[int, int]]:
         """Return how many messages took how long from sending to delivery, by bucket."""
         if "sent_at" not in self or "delivered_at" not in self:
             return {}
-        elapsed = (self.moment("delivered_at") - self.moment("sent_at")).dt.total_microseconds() // 1000
+        sent, delivered = self.moment("sent_at"), self.moment("delivered_at")
+        if self._zone("sent_at") != self._zone("delivered_at"):  # polars subtracts within one zone only
+            sent, delivered = sent.dt.convert_time_zone("UTC"), delivered.dt.convert_time_zone("UTC")
+        elapsed = (delivered - sent).dt.total_microseconds() // 1000
         grouped = [*(f"by {name}" for name in keys), "bucket"]
         timed = self.frame.select(
             *(expression.alias(f"by {name}") for name, expression in keys.items()), elapsed.alias("ms")
@@ -329,18 +372,16 @@ class _Source:
         table = counted.group_by(*grouped).agg(nw.len().alias("n")).collect()
         latency: dict[Group, dict[int, int]] = {}
         for row in table.iter_rows(named=True):
-            group = tuple(_value(row[f"by {name}"]) for name in keys)
+            group = self.group(row[f"by {name}"] for name in keys)
             latency.setdefault(group, {})[int(row["bucket"])] = int(row["n"])
         return latency
 
     # --- people ----------------------------------------------------------------------------
 
-    def people(self, keys: Mapping[str, nw.Expr], asked: People, counted: tuple[str, ...]) -> dict[Group, PeopleCounts]:
+    def people(
+        self, keys: Mapping[str, nw.Expr], asked: People, counted: tuple[str, ...], groups: Iterable[Group]
+    ) -> dict[Group, PeopleCounts]:
         """Return distinct people by group: whoever has at least one message of the kind."""
-        if asked.column not in self:
-            raise InvalidColumn(
-                f"the frame has no {asked.column!r} to tell people apart; nearest: {nearest(asked.column, self.schema)}"
-            )
         found: dict[str, dict[Group, int]] = {}
         for name in asked.counts:
             column = PEOPLE_NEED.get(name)
@@ -348,19 +389,29 @@ class _Source:
                 found[name] = self._distinct(keys, asked.column, self._where(name))
             elif column in counted:
                 found[name] = self._distinct(keys, asked.column, self._number(column) > 0)
-        groups = {group for counts in found.values() for group in counts}
         return {
             group: PeopleCounts(**{name: counts.get(group, 0) for name, counts in found.items()}) for group in groups
         }
 
     def _where(self, name: str) -> nw.Expr | None:
+        """Return which messages make their person one of the count, by status; None for all of them."""
         if name == "recipients":
             return None
-        words = self.frame.select(self.col("status").alias("word")).unique().collect()
-        wanted = [word for (word,) in words.iter_rows() if _fits(name, self.means(self.carrier, str(word)))]
-        where = self.col("status").is_in(wanted)
+        with_carrier = self.carrier is None and "carrier" in self
+        columns = [self.col("status"), *([self.col("carrier")] if with_carrier else [])]
+        said: dict[Any, list[Any]] = {}
+        for word, *carriers in self.frame.select(*columns).unique().collect().iter_rows():
+            raw = _value(carriers[0]) if carriers else None
+            if _fits(name, self.means(self._carrier_of(raw), str(word))):
+                said.setdefault(raw, []).append(word)
+        where = self.col("status").is_null()  # of no message, as is checked
+        for raw, words in said.items():
+            fits = self.col("status").is_in(words)
+            if with_carrier:
+                fits &= self.col("carrier").is_null() if raw is None else self.col("carrier") == raw
+            where |= fits
         if name == "unique_sends" and "sent_at" in self:
-            return where | ~self.col("sent_at").is_null()
+            where |= ~self.col("sent_at").is_null()
         return where
 
     def _distinct(self, keys: Mapping[str, nw.Expr], person: str, where: nw.Expr | None) -> dict[Group, int]:
@@ -371,10 +422,29 @@ class _Source:
         if not grouped:
             return {(): int(distinct.select(nw.len()).collect().item())}
         table = distinct.group_by(*grouped).agg(nw.len().alias("n")).collect()
-        return {tuple(map(_value, row[:-1])): int(row[-1]) for row in table.select(*grouped, "n").iter_rows()}
+        return {self.group(row[:-1]): int(row[-1]) for row in table.select(*grouped, "n").iter_rows()}
 
 
-def _could_be(name: str, dtype: Any) -> bool:  # noqa: ANN401
+def _lazy(frame: Any) -> _Lazy:
+    try:
+        lazy: _Lazy = nw.from_native(frame).lazy()
+    except TypeError:
+        raise InvalidValue(f"rows is a {type(frame).__name__}: give the whole frame, or rows") from None
+    return lazy
+
+
+def _at_first_row(frame: _Lazy, column: str, wrong: nw.Expr, rule: str) -> InvalidColumn:
+    eager = frame.select(nw.col(column), wrong.alias("ck wrong")).collect().with_row_index("ck row")
+    row, value, _ = eager.filter(nw.col("ck wrong")).row(0)
+    return InvalidColumn(f"{column!r} is {shown(value)} in row {row}: {rule}")
+
+
+def _infinite(column: nw.Expr) -> nw.Expr:
+    """Return where a float is no number, though the engine does not take it for null."""
+    return ~column.is_finite() & ~column.is_null()
+
+
+def _could_be(name: str, dtype: Any) -> bool:
     """Return whether a column of this type could hold what the name says; a column of nulls often cannot."""
     if name in _MOMENTS:
         return bool(dtype == nw.Datetime)
@@ -389,46 +459,31 @@ def _fits(name: str, status: Status) -> bool:
     return status in {Status.DELIVERED, Status.READ}
 
 
-def _check_columns(columns: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
-    """Return ``columns=``, checked: our name to theirs.
-
-    Raises:
-        InvalidColumn: turned round, an unknown name of ours, or a name the frame has not.
-    """
-    for ours, theirs in columns.items():
-        if theirs in schema:
-            continue
-        if ours in schema and theirs in MESSAGE_COLUMNS:
-            right = {value: key for key, value in columns.items()}
-            raise InvalidColumn(f"columns= is turned round: give {{our name: their name}}, here columns={right}")
-        raise InvalidColumn(f"columns= names {theirs!r}, which the frame has not; nearest: {nearest(theirs, schema)}")
-    return dict(columns)
-
-
-def _value(value: Any) -> Any:  # noqa: ANN401
-    """Return a group value as plain Python; NaN, NaT and the engines' nulls are None."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
+def _value(value: Any) -> Any:
+    """Return a value as plain Python; NaN, NaT and the engines' nulls are None."""
+    try:
+        if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
+            return None
+    except TypeError:  # pandas.NA is neither equal nor unequal
         return None
-    return value
+    return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
 
 
-def _is_moment(value: Any) -> bool:  # noqa: ANN401
-    return value is not None and value == value  # noqa: PLR0124 - NaT is not itself
-
-
-def _as_datetime(value: Any) -> datetime:  # noqa: ANN401
-    plain: datetime = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
-    return plain
-
-
-def _exact(name: str, value: Any) -> int:  # noqa: ANN401
+def _exact(name: str, value: Any) -> int:
     whole = int(value)
     if whole != value:
         raise InvalidColumn(f"{name} adds up to {value}: it must be a column of whole numbers")
     return whole
 
 
-def frame_rows(frame: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
-    """Yield a frame's rows as mappings of plain Python values, nulls of every kind as None."""
-    for row in nw.from_native(frame).lazy().collect().iter_rows(named=True):
-        yield {name: _value(value) for name, value in row.items()}
+def frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
+    """Yield a frame's rows as mappings of plain Python values: nulls of every kind None, money Decimal."""
+    lazy = _lazy(frame)
+    schema = lazy.collect_schema()
+    money = [name for name in MONEY_COLUMNS if name in schema and schema[name].is_float()]
+    for name in money:
+        if lazy.select(_infinite(nw.col(name)).any()).collect().item():
+            raise _at_first_row(lazy, name, _infinite(nw.col(name)), _FINITE)
+    for row in lazy.collect().iter_rows(named=True):
+        plain = {name: _value(value) for name, value in row.items()}
+        yield plain | {name: Decimal(str(plain[name])) for name in money if plain[name] is not None}

@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import attrs
 
 from campaignkit.delivery import BOTTOM, ConflictPolicy, DeliveryState, PartState, lift
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.metrics import (
+    MEASURES,
     By,
     Cell,
     Derived,
     Group,
-    MEASURES,
     Sums,
     Tally,
     by_columns,
@@ -31,6 +31,7 @@ from campaignkit.metrics import (
     unmeasured_of,
 )
 from campaignkit.models import (
+    NEVER_HANDED_OFF,
     Attempt,
     Click,
     Keyword,
@@ -45,14 +46,15 @@ from campaignkit.models import (
     money_of,
 )
 from campaignkit.profiles import Profile, get_profile
+from campaignkit.rows import check_fields
 
 Event = Receipt | Reply | Click | OptOut | Order
 """Anything that can happen to a message after it was added."""
 
 _MILLISECOND: Final = 1000
 _WITHOUT_CARRIER: Final = {
-    Status.SKIPPED: None,
-    Status.PENDING: None,
+    Status.SKIPPED: Outcome.PLANNED,
+    Status.PENDING: Outcome.PLANNED,
     Status.CANCELED: Outcome.CANCELED,
     Status.REFUSED: Outcome.REFUSED,
     Status.UNKNOWN: Outcome.UNKNOWN,
@@ -71,7 +73,7 @@ class _State:
 
     def cell(self, policy: ConflictPolicy) -> Cell:
         """Return the cell the message is counted in."""
-        if self.skipped is not None:
+        if self.skipped is not None and not self.parts:
             return Cell(Status.SKIPPED.value, self.carrier, self.skipped or None)
         state = DeliveryState(
             part_states=dict(self.parts), attempts={self.attempt.number: self.attempt}, conflict_policy=policy
@@ -114,6 +116,10 @@ class Live:
         profile: whose code table decides which failure is worst.
         conflict_policy: which evidence wins when a part both arrived and failed.
 
+    Raises:
+        InvalidColumn: ``by`` names no field of `Message`.
+        InvalidValue: an unknown profile or conflict policy.
+
     Attributes:
         waiting: events whose message was not added yet, by message id.
         unknown_words: how often each unknown status word came.
@@ -132,10 +138,13 @@ class Live:
         profile: str | Profile = "campaignkit",
         conflict_policy: ConflictPolicy = "positive_wins",
     ) -> None:
+        if conflict_policy not in get_args(ConflictPolicy):
+            raise InvalidValue(f"conflict_policy is {conflict_policy!r}: give positive_wins or negative_wins")
         self._by: tuple[str | Derived, ...] = by_columns(by)
+        check_fields(self._by)
         self._profile = get_profile(profile)
         self._policy = conflict_policy
-        self._messages: dict[str, _Tracked] = {}
+        self._messages: dict[str | None, _Tracked] = {}
         self._groups: defaultdict[Group, _Counts] = defaultdict(_Counts)
         self._states: list[_State] = []
         self._numbers: dict[_State, int] = {}
@@ -157,11 +166,14 @@ class Live:
             parts: how many parts the carrier will report on.
 
         Raises:
-            InvalidValue: a message without an id, or segments given for some messages only.
+            InvalidValue: a message without an id, one that is skipped although it was sent,
+                or segments given for some messages only.
         """
         for message in messages:
             if message.message_id is None:
-                raise InvalidValue(f"message to {shown(message.to)} has no message_id: receipts find it by that; give one")
+                raise InvalidValue(
+                    f"message to {shown(message.to)} has no message_id: receipts find it by that; give one"
+                )
             if message.message_id not in self._messages:
                 self._messages[message.message_id] = self._track(message, parts)
                 for event in self.waiting.pop(message.message_id, ()):
@@ -173,19 +185,27 @@ class Live:
                 f"segments is {message.segments} for message {message.message_id!r} and otherwise for those before:"
                 " give it for every message or for none"
             )
+        if message.status is Status.SKIPPED and message.sent_at is not None:
+            raise InvalidValue(
+                f"message {message.message_id!r} is skipped, but has sent_at: a skipped message was never handed over;"
+                " correct its status or leave sent_at empty"
+            )
+        state = self._number(self._first(message, parts))
         self._segments = message.segments is not None
         group = self._groups[tuple(_key(each, message) for each in self._by)]
         for key, micros in message.money_ or ():
             group.money[key] += micros
-        tracked = _Tracked(self._number(self._first(message, parts)), group, message.sent_at)
-        group.states[tracked.state] += 1
+        tracked = _Tracked(state, group, message.sent_at)
+        group.states[state] += 1
         self._see(message.sent_at)
+        self._see(message.last_event_at)
         if message.delivered_at is not None:
             self._deliver(tracked, message.delivered_at)
         return tracked
 
     def _first(self, message: Message, parts: int) -> _State:
         sums = Sums(
+            handed_off=int(message.sent_at is not None and message.status in NEVER_HANDED_OFF),
             segments=message.segments or 0,
             replies=message.replies or 0,
             replied=int(bool(message.replies)),
@@ -199,8 +219,7 @@ class Live:
             priced=int(message.price is not None),
         )
         skipped = (message.skip_reason or "") if message.status is Status.SKIPPED else None
-        taken = Outcome.PLANNED if message.sent_at is None else Outcome.TAKEN
-        outcome = _WITHOUT_CARRIER.get(message.status) or taken
+        outcome = _WITHOUT_CARRIER.get(message.status, Outcome.TAKEN)
         attempt = Attempt(parts=parts, outcome=outcome, error_code=message.error_code)
         first = _State(message.carrier, skipped, attempt, (), sums)
         if message.status in _WITHOUT_CARRIER:
@@ -213,10 +232,10 @@ class Live:
         Receipts can always be told. Replies, clicks and orders can by their ids; without an
         id each one counts.
         """
-        if type(event) is not Receipt:
+        if not isinstance(event, Receipt):
             self._engage(event)
             return
-        tracked = self._messages.get(event.message_id)  # type: ignore[arg-type] - None is in no table
+        tracked = self._messages.get(event.message_id)
         if tracked is None:
             self.waiting[event.message_id or ""].append(event)
             return
@@ -286,7 +305,7 @@ class Live:
             self._latest = at
 
     def _engage(self, event: Reply | Click | OptOut | Order) -> None:
-        tracked = self._messages.get(event.message_id)  # type: ignore[arg-type] - None is in no table
+        tracked = self._messages.get(event.message_id)
         if tracked is None:
             self.waiting[event.message_id or ""].append(event)
             return
@@ -311,7 +330,7 @@ class Live:
 
     def tally(self) -> Tally:
         """Return the table of cells as it stands now."""
-        counted = [name for name in MEASURES if name not in {"price", "segments"} or (name == "segments" and self._segments)]
+        counted = [name for name in MEASURES if name != "price" and (name != "segments" or self._segments)]
         cells = {group: self._cells(counts) for group, counts in self._groups.items()}
         return Tally(
             by=tuple(map(by_name, self._by)),
@@ -327,13 +346,14 @@ class Live:
         for number, n in counts.states.items():
             if n:
                 state = self._states[number]
-                sums = Sums(*(n * value for value in state.sums))._replace(n=n)
                 cell = state.cell(self._policy)
+                early = state.sums.handed_off if cell.status in NEVER_HANDED_OFF else 0
+                sums = Sums(*(n * value for value in state.sums))._replace(n=n, handed_off=n * early)
                 cells[cell] = cells.get(cell, Sums()).plus(sums)
         return cells
 
 
-def _key(by: str | Derived, message: Message) -> Any:  # noqa: ANN401 - a field's value
+def _key(by: str | Derived, message: Message) -> Any:
     return getattr(message, by) if isinstance(by, str) else by.start(getattr(message, by.column))
 
 

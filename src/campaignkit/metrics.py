@@ -13,16 +13,16 @@ import bisect
 import math
 import warnings
 import zoneinfo
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import attrs
 
 from campaignkit.errors import InvalidColumn, InvalidValue, nearest
-from campaignkit.models import MICROS, Bounce, MoneyKey, MoneyKind, Status
+from campaignkit.models import MICROS, Bounce, MoneyKey, MoneyKind, Status, moment, parse_code
 from campaignkit.profiles import Formula, Profile
 from campaignkit.verdicts import FAILURES, Verdict, code_with_word, parse_status_word, verdict_of
 
@@ -190,34 +190,49 @@ class Tally:
         Raises:
             InvalidValue: the two are grouped differently.
         """
-        if not self.cells:
-            return other
-        if not other.cells:
-            return self
+        as_of = max(filter(None, (self.as_of, other.as_of)), default=None)
+        if not self.cells or not other.cells:
+            return attrs.evolve(self if self.cells else other, as_of=as_of)
         if self.by != other.by:
             raise InvalidValue(f"cannot add a tally by {self.by} to one by {other.by}: group both the same way")
         unmeasured = {**self.unmeasured, **other.unmeasured}
+        if "price" not in self.unmeasured or "price" not in other.unmeasured:
+            unmeasured.pop("price", None)  # unlike a count, a price may be given for some messages only
         if self.people or other.people:
             unmeasured["people"] = "people do not add over tallies; count them over all messages at once"
         return Tally(
             by=self.by,
-            cells=_add_nested(self.cells, other.cells, Sums.plus),
-            money=_add_nested(self.money, other.money, int.__add__),
-            latency=_add_nested(self.latency, other.latency, int.__add__),
+            cells=add_nested(self.cells, other.cells, Sums.plus),
+            money=add_nested(self.money, other.money, int.__add__),
+            latency=add_nested(self.latency, other.latency, int.__add__),
             unmeasured=unmeasured,
-            as_of=max(filter(None, (self.as_of, other.as_of)), default=None),
+            as_of=as_of,
         )
 
     def total(self) -> Tally:
-        """Return the table without groups. People are kept only when there was one group."""
+        """Return the table without groups. People are left out, because the same person may be in several."""
         if not self.by:
             return self
         return Tally(
-            cells={(): _merge(self.cells.values(), Sums.plus)},
-            money={(): _merge(self.money.values(), int.__add__)},
-            latency={(): _merge(self.latency.values(), int.__add__)},
+            cells=_ungrouped(self.cells, Sums.plus),
+            money=_ungrouped(self.money, int.__add__),
+            latency=_ungrouped(self.latency, int.__add__),
             unmeasured={**self.unmeasured, "people": "people do not add over groups; ask again without by="},
             as_of=self.as_of,
+        )
+
+    def select(self, wanted: Callable[[Group], bool]) -> Tally:
+        """Return the table of some of the groups."""
+
+        def kept(table: Mapping[Group, Any]) -> dict[Group, Any]:
+            return {group: value for group, value in table.items() if wanted(group)}
+
+        return attrs.evolve(
+            self,
+            cells=kept(self.cells),
+            money=kept(self.money),
+            latency=kept(self.latency),
+            people=kept(self.people),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -268,7 +283,7 @@ class Tally:
         )
 
 
-def _merge(tables: Iterable[Mapping[Any, Any]], add: Any) -> dict[Any, Any]:  # noqa: ANN401 - any addition
+def _merge(tables: Iterable[Mapping[Any, Any]], add: Any) -> dict[Any, Any]:
     merged: dict[Any, Any] = {}
     for table in tables:
         for key, value in table.items():
@@ -276,7 +291,12 @@ def _merge(tables: Iterable[Mapping[Any, Any]], add: Any) -> dict[Any, Any]:  # 
     return merged
 
 
-def _add_nested(one: Mapping[Any, Mapping[Any, Any]], other: Mapping[Any, Mapping[Any, Any]], add: Any) -> Any:  # noqa: ANN401
+def _ungrouped(table: Mapping[Group, Mapping[Any, Any]], add: Any) -> dict[Group, Any]:
+    return {(): _merge(table.values(), add)} if table else {}
+
+
+def add_nested(one: Mapping[Any, Mapping[Any, Any]], other: Mapping[Any, Mapping[Any, Any]], add: Any) -> Any:
+    """Return two tables of tables as one, with ``add`` where both have a value."""
     return {group: _merge((one.get(group, {}), other.get(group, {})), add) for group in {**one, **other}}
 
 
@@ -312,7 +332,7 @@ def check_size(tally: Tally) -> None:
     sentence = f"by={list(by)} makes {size:,} cells of {messages:,} messages{where}"
     if size * 10 > messages:
         raise InvalidValue(f"{sentence}: group by something coarser, or filter first")
-    warnings.warn(f"{sentence}; a coarser grouping would be faster to read", stacklevel=2)
+    warnings.warn(f"{sentence}; a coarser grouping would be faster to read", stacklevel=3)
 
 
 # --- counts ------------------------------------------------------------------------------------
@@ -381,7 +401,7 @@ class Counts:
     @classmethod
     def of(cls, cells: Mapping[Cell, Sums], profile: Profile, unmeasured: Iterable[str] = ()) -> Counts:
         """Return what cells add up to under a profile. The only place where a count is defined."""
-        places = dict.fromkeys(_PLACES, 0)
+        places: dict[str, Any] = dict.fromkeys(_PLACES, 0)
         totals = Sums()
         for cell, sums in cells.items():
             totals = totals.plus(sums)
@@ -395,7 +415,7 @@ class Counts:
             if is_failed(cell) and not verdict_on(cell, profile).mapped:
                 places["unmapped"] += sums.n
         measured = dict(zip(Sums._fields[2:], totals[2:], strict=True))
-        absent = {name: None for column in unmeasured for name in MEASURES.get(column, ())}
+        absent = dict.fromkeys(name for column in unmeasured for name in MEASURES.get(column, ()))
         return cls(**{**places, **measured, **absent})
 
     @property
@@ -436,8 +456,11 @@ class Counts:
         return Counts()._combine(self, factor)
 
     def _combine(self, other: Counts, factor: int) -> Counts:
-        pairs = ((name, getattr(self, name), getattr(other, name)) for name in COUNT_FIELDS)
-        return Counts(**{name: None if a is None or b is None else a + factor * b for name, a, b in pairs})
+        combined: dict[str, Any] = {}
+        for name in COUNT_FIELDS:
+            one, another = getattr(self, name), getattr(other, name)
+            combined[name] = None if one is None or another is None else one + factor * another
+        return Counts(**combined)
 
 
 COUNT_FIELDS: Final = tuple(field.name for field in attrs.fields(Counts))
@@ -490,6 +513,27 @@ def is_failed(cell: Cell) -> bool:
     return cell.status in FAILURES
 
 
+def carrier_name(value: object) -> str | None:
+    """Return a carrier in our spelling; None for nulls of any kind and for empty text."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
+        return None
+    return str(value).strip().lower() or None
+
+
+def cause(code: object, skip_reason: object, status: Status) -> str | None:
+    """Return what a cell keeps as code: the carrier's, or why the message was skipped.
+
+    Raises:
+        InvalidValue: a reason for skipping a message that was not skipped.
+    """
+    reason = parse_code(skip_reason)
+    if reason is not None and status is not Status.SKIPPED:
+        raise InvalidValue(
+            f'skip_reason is {reason!r} where the status is {status.value}: give status="skipped" with it, or no reason'
+        )
+    return parse_code(code) or reason
+
+
 def make_cell(status: object, carrier: object, code: str | None, n: int, taken: int, *, ours_first: bool) -> Cell:
     """Return the cell of one distinct combination, checked; the status is ours, the code raw.
 
@@ -497,14 +541,14 @@ def make_cell(status: object, carrier: object, code: str | None, n: int, taken: 
         UnknownStatus: neither the carrier nor we know the word.
         InvalidColumn: skipped messages that were handed off.
     """
-    name = None if carrier is None else str(carrier).strip().lower() or None
-    meaning = parse_status_word(name, str(status), ours_first=ours_first)
+    name, word = carrier_name(carrier), status if isinstance(status, Status) else str(status)
+    meaning = parse_status_word(name, word, ours_first=ours_first)
     if meaning.status is Status.SKIPPED and taken:
         raise InvalidColumn(
             f"sent_at is present in {taken:,} of {n:,} skipped messages: a skipped message was never"
             " handed over; correct their status or leave sent_at empty"
         )
-    return Cell(meaning.status.value, name, code_with_word(name, code, str(status), meaning))
+    return Cell(meaning.status.value, name, code_with_word(name, code, word, meaning))
 
 
 # --- rates -------------------------------------------------------------------------------------
@@ -554,6 +598,8 @@ class Rate:
 
 # --- latency and money, read -------------------------------------------------------------------
 
+_EXACT: Final = Context(prec=60)  # a host's own context may be narrower than its money
+
 
 @attrs.frozen
 class Latency:
@@ -595,7 +641,11 @@ def _quantile(counted: list[tuple[int, int]], n: int, share: float) -> timedelta
 
 def amounts(money: Mapping[MoneyKey, int], kind: MoneyKind) -> dict[str, Decimal]:
     """Return what one kind of money adds up to, by currency."""
-    return {currency: Decimal(micros) / MICROS for (each, currency), micros in sorted(money.items()) if each == kind}
+    return {
+        currency: _EXACT.divide(Decimal(micros), MICROS)
+        for (each, currency), micros in sorted(money.items())
+        if each == kind
+    }
 
 
 # --- time buckets ------------------------------------------------------------------------------
@@ -625,7 +675,8 @@ class TimeBucket:
         if moment is None:
             return None
         local = moment.astimezone(zoneinfo.ZoneInfo(self.zone))
-        return local.replace(minute=0, second=0, microsecond=0, **({"hour": 0} if self.unit == "day" else {}))
+        hour = local.hour if self.unit == "hour" else 0
+        return local.replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
 
 
 @attrs.frozen
@@ -638,7 +689,7 @@ class Since:
     """
 
     column: str
-    moment: datetime
+    moment: datetime = attrs.field(validator=lambda _, field, value: moment(field.name, value))
 
     @property
     def name(self) -> str:
@@ -656,6 +707,8 @@ Derived = TimeBucket | Since
 
 def hours(column: str, *, zone: str) -> TimeBucket:
     """Group by the hour of a column of moments, as the clock shows it in ``zone``.
+
+    The hour that the clock shows twice, when it is put back in autumn, is one group.
 
     >>> hours("sent_at", zone="Europe/Paris").name
     'sent_at_hour'
@@ -690,10 +743,19 @@ By = str | Derived | Iterable["str | Derived"] | None
 
 
 def by_columns(by: By) -> tuple[str | Derived, ...]:
-    """Return ``by=`` as a tuple."""
+    """Return ``by=`` as a tuple.
+
+    Raises:
+        InvalidValue: the same column twice.
+    """
     if by is None:
         return ()
-    return (by,) if isinstance(by, str | TimeBucket | Since) else tuple(by)
+    columns = (by,) if isinstance(by, str | TimeBucket | Since) else tuple(by)
+    names = [by_name(each) for each in columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidValue(f"by names {name!r} twice: name each column once")
+    return columns
 
 
 def by_name(by: str | Derived) -> str:

@@ -208,9 +208,10 @@ def whole(field: str, value: Any) -> int:
     """
     try:
         exact = int(value)
-    except (TypeError, ValueError, OverflowError):
-        exact = -1
-    if isinstance(value, str) or exact != value:
+        same = bool(exact == value) and not isinstance(value, str)
+    except (TypeError, ValueError, ArithmeticError):
+        same = False
+    if not same:
         raise _invalid(field, value, "must be a whole number", "convert it, and write 0 where nothing happened")
     return _count(field, exact)
 

@@ -301,14 +301,14 @@ def _parsed(digits: str, home: str | None) -> Phone | _Refusal:
         return _TOO_LONG
     # Digits that parsing leaves as they were have been asked about already, by `_looked_up`.
     kind = PhoneNumberType.UNKNOWN if e164 == digits else number_type(number)
-    if kind == PhoneNumberType.UNKNOWN:
-        reason = is_possible_number_with_reason(number)
-        if reason != ValidationResult.IS_POSSIBLE:
-            return _IMPOSSIBLE[reason]
-        # Parsing takes one prefix off; where another is left, this E.164 would become a second one.
-        if e164 != digits and parse(e164) != number:
-            return _NOT_SETTLED
-    return _described(number, kind)
+    if kind != PhoneNumberType.UNKNOWN:
+        return _described(number, kind)
+    reason = is_possible_number_with_reason(number)
+    if reason != ValidationResult.IS_POSSIBLE:
+        return _IMPOSSIBLE[reason]
+    # Parsing takes one prefix off; where another is left, this E.164 would become a second one.
+    settled = e164 == digits or parse(e164) == number
+    return _described(number, kind) if settled else _NOT_SETTLED
 
 
 def _described(number: PhoneNumber, kind: int) -> Phone:

@@ -42,7 +42,8 @@ def _rates(**formulas: str) -> Mapping[str, Formula]:
     return MappingProxyType(made)
 
 
-# "!" marks a rate whose top is not part of its bottom.
+# "!" marks a rate whose top is not part of its bottom: a message may be clicked or answered
+# although no receipt says that it arrived.
 _OWN_RATES: Final = _rates(
     delivery_rate="delivered/sent",
     resolved_delivery_rate="delivered/resolved",
@@ -52,7 +53,7 @@ _OWN_RATES: Final = _rates(
     deleted_rate="deleted/sent",
     reply_rate="replied/sent",
     click_rate="clicked/sent",
-    click_to_delivered_rate="clicked/delivered",
+    click_to_delivered_rate="clicked/delivered!",
     opt_out_rate="opted_out/sent",
     conversion_rate="converted/sent",
 )
@@ -157,6 +158,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                     **_OWN_RATES,
                     **_rates(
                         delivery_rate="delivered/sent",
+                        failure_rate="failed/sent!",
                         reply_rate="replies/sent!",
                         click_rate="clicked/sent",
                     ),
@@ -182,8 +184,14 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                     **_rates(
                         delivery_rate="delivered/attempted",
                         progress="processed/total",
-                        reply_rate="replied/sent",
-                        conversion_rate="converted/sent",
+                        failure_rate="failed/attempted",
+                        soft_bounce_rate="soft/attempted",
+                        hard_bounce_rate="hard/attempted",
+                        deleted_rate="deleted/attempted",
+                        reply_rate="replied/sent!",
+                        click_rate="clicked/sent!",
+                        opt_out_rate="opted_out/sent!",
+                        conversion_rate="converted/sent!",
                     ),
                 },
                 regroup={
@@ -209,7 +217,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 name="brevo",
                 rates={
                     **_OWN_RATES,
-                    **_rates(reply_rate="replied/delivered", opt_out_rate="opted_out/delivered"),
+                    **_rates(reply_rate="replied/delivered!", opt_out_rate="opted_out/delivered!"),
                 },
                 regroup={"processing": ("pending", "processing", "unknown", "unconfirmed")},
                 bounce_policy="brevo",
@@ -234,8 +242,8 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 rates={
                     **_OWN_RATES,
                     **_rates(
-                        click_rate="clicked/delivered",
-                        conversion_rate="converted/delivered",
+                        click_rate="clicked/delivered!",
+                        conversion_rate="converted/delivered!",
                     ),
                 },
                 regroup={"pending": ("processing", "unconfirmed")},

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -21,15 +21,17 @@ import attrs
 from campaignkit.errors import InvalidColumn, InvalidValue, nearest
 from campaignkit.metrics import (
     MEASURES,
+    PEOPLE_NEED,
     Cell,
     Derived,
     Group,
-    PEOPLE_NEED,
     People,
     PeopleCounts,
     Sums,
     Tally,
     by_name,
+    carrier_name,
+    cause,
     latency_bucket,
     make_cell,
     parse_zone,
@@ -54,6 +56,8 @@ from campaignkit.models import (
 from campaignkit.verdicts import parse_status_word
 
 MESSAGE_COLUMNS: Final = tuple(field.name for field in attrs.fields(Message) if field.init)
+_MOMENTS: Final = ("sent_at", "delivered_at", "last_event_at")
+_NOTHING: Final = object()
 
 _CHUNK: Final = 10_000
 _SENT, _DELIVERED, _REPLIED, _CLICKED, _OPTED_OUT, _CONVERTED = (1 << bit for bit in range(6))
@@ -90,7 +94,7 @@ class _Tree(dict[Any, Any]):
         self.depth = depth
         self.width = width
 
-    def __missing__(self, key: Any) -> Any:  # noqa: ANN401 - a tree or a node
+    def __missing__(self, key: Any) -> Any:
         made: Any = _Tree(self.depth - 1, self.width) if self.depth > 1 else _Node(self.width)
         self[key] = made
         return made
@@ -143,7 +147,7 @@ class _Flags(dict[CellKey, int]):
 
     def __missing__(self, key: CellKey) -> int:
         word, carrier, _, taken = key
-        status = parse_status_word(carrier, str(word), ours_first=self.ours_first).status
+        status = parse_status_word(carrier, word, ours_first=self.ours_first).status
         sent = _SENT if taken or status not in NEVER_HANDED_OFF else 0
         self[key] = sent | (_DELIVERED if status in {Status.DELIVERED, Status.READ} else 0)
         return self[key]
@@ -183,12 +187,12 @@ def tally_rows(
     """
     names = tuple(map(by_name, by))
     stream = iter(rows)
-    first = next(stream, None)
-    if first is None:
+    first = next(stream, _NOTHING)
+    if first is _NOTHING:
         return Tally(by=names)
     stream = itertools.chain((first,), stream)
     if isinstance(first, Message) and not columns and carrier is None and timezone is None:
-        _check_fields_exist(by, people)
+        check_fields(by, people)
         person = people.column if people else None
         return _count(stream, _Plan(names, by, people, person, ours_first=True))
     reader = _Reader(first, by=by, columns=columns or {}, carrier=carrier, people=people, timezone=timezone)
@@ -197,11 +201,40 @@ def tally_rows(
     return _count(reader.read(stream), plan)
 
 
-def _check_fields_exist(by: tuple[str | Derived, ...], people: People | None) -> None:
-    asked = [each if isinstance(each, str) else each.column for each in by] + ([people.column] if people else [])
-    for name in asked:
+def check_fields(by: tuple[str | Derived, ...], people: People | None = None) -> None:
+    """Check that messages have what they are grouped by.
+
+    Raises:
+        InvalidColumn: no such field, or a time bucket of a field that is no moment.
+    """
+    for name in asked_columns(by, people):
         if name not in MESSAGE_COLUMNS:
             raise InvalidColumn(f"no field {name!r} in Message; nearest: {nearest(name, MESSAGE_COLUMNS)}")
+    for each in by:
+        if not isinstance(each, str) and not each.column.endswith("_at"):
+            raise InvalidColumn(f"{each.column!r} of Message is no moment: group by sent_at, or one like it")
+
+
+def asked_columns(by: tuple[str | Derived, ...], people: People | None) -> list[str]:
+    """Return the columns that are needed to group, and to tell people apart."""
+    return [each if isinstance(each, str) else each.column for each in by] + ([people.column] if people else [])
+
+
+def check_columns(columns: Mapping[str, str], theirs: Collection[str], ours: Collection[str] = MESSAGE_COLUMNS) -> None:
+    """Check ``columns=``: our name to theirs.
+
+    Raises:
+        InvalidColumn: turned round, an unknown name of ours, or a name that is not theirs.
+    """
+    for our, their in columns.items():
+        if our in ours and their in theirs:
+            continue
+        if our in theirs and their in ours:
+            right = {value: key for key, value in columns.items()}
+            raise InvalidColumn(f"columns= is turned round: give {{our name: their name}}, here columns={right}")
+        wrong, known = (our, ours) if our not in ours else (their, theirs)
+        whose = "is no name of ours" if our not in ours else "is not in the data"
+        raise InvalidColumn(f"columns= names {wrong!r}, which {whose}; nearest: {nearest(wrong, known)}")
 
 
 def _count(stream: Iterator[Any], plan: _Plan) -> Tally:
@@ -214,27 +247,31 @@ def _count(stream: Iterator[Any], plan: _Plan) -> Tally:
     while chunk:
         try:
             latest = max(latest, loop(chunk, tree, shape, flags))
-        except (_Uneven, AttributeError) as error:
-            raise _explain(chunk, offset, shape, plan.person, error) from None
+        except (_Uneven, AttributeError, TypeError) as error:
+            raise _explain(chunk, offset, shape, plan, error) from None
         offset += len(chunk)
         chunk = list(itertools.islice(stream, _CHUNK))
     return _table(tree, counted, latest, plan)
 
 
-def _explain(chunk: Sequence[Any], offset: int, shape: int, person: str | None, error: Exception) -> Exception:
+def _explain(chunk: Sequence[Any], offset: int, shape: int, plan: _Plan, error: Exception) -> InvalidValue:
     """Return the error that names the first row which breaks the rule the loop tripped over."""
-    kind = type(chunk[0])
     for place, row in enumerate(chunk, offset):
-        if type(row) is not kind:
-            return InvalidValue(f"row {place} is a {type(row).__name__}, row {offset} a {kind.__name__}: give one kind")
+        if not isinstance(row, Message | _Row):
+            return _mixed(place, row, Message.__name__)
         for name, bit in COUNT_BITS:
             if (row.shape_ ^ shape) & bit:
                 return _uneven(name, place, missing=not row.shape_ & bit)
-        if person and getattr(row, person) is None:
+        if plan.people and getattr(row, str(plan.person)) is None:
             return InvalidColumn(
-                f"row {place} has no {person}: people are counted by it; fill it, or leave people= out"
+                f"row {place} has no {plan.people.column}: people are counted by it; fill it, or leave people= out"
             )
-    return error
+    where = f"rows {offset} to {offset + len(chunk) - 1}"
+    return InvalidValue(f"{where} cannot be counted: {error}; group and count people by text, numbers or moments")
+
+
+def _mixed(place: int, row: object, kind: str) -> InvalidValue:
+    return InvalidValue(f"row {place} is a {type(row).__name__}, row 0 a {kind}: give one kind")
 
 
 def _uneven(column: str, row: int, *, missing: bool) -> InvalidColumn:
@@ -307,6 +344,14 @@ class _Row:
         "sent_at",
         "shape_",
     )
+    cell_: CellKey
+    delivered_at: datetime | None
+    latest_: float
+    money_: tuple[tuple[MoneyKey, int], ...] | None
+    person: Any
+    price: Decimal | None
+    sent_at: datetime | None
+    shape_: int
 
 
 class _Reader:
@@ -314,7 +359,7 @@ class _Reader:
 
     def __init__(
         self,
-        first: Any,  # noqa: ANN401 - rows are whatever the host has
+        first: Any,
         *,
         by: tuple[str | Derived, ...],
         columns: Mapping[str, str],
@@ -322,16 +367,22 @@ class _Reader:
         people: People | None,
         timezone: str | None,
     ) -> None:
+        asked = asked_columns(by, people)
+        self._kind = type(first).__name__
         self._mapping = isinstance(first, Mapping)
-        self._theirs = {name: columns.get(name, name) for name in MESSAGE_COLUMNS}
-        self._declared = dict(columns)
+        self._theirs = {name: columns.get(name, name) for name in (*MESSAGE_COLUMNS, *asked)}
+        self._unseen = {columns[name]: "columns=" for name in columns}
+        self._unseen |= {self._theirs[name]: "people=" if people and name == people.column else "by=" for name in asked}
         self._by = by
         self._carrier = carrier
-        self._person = None if people is None else columns.get(people.column, people.column)
+        self._person = None if people is None else self._theirs[people.column]
         self._timezone = None if timezone is None else parse_zone(timezone)
         self._codes: dict[Any, str | None] = {}
+        self._carriers: dict[Any, str | None] = {}
         if len(by) > _MOST_KEYS:
             raise InvalidValue(f"by has {len(by)} columns: at most {_MOST_KEYS} are possible")
+        known = first if self._mapping else [name for name in columns if hasattr(first, name)]
+        check_columns(columns, {*known, *columns.values()}, self._theirs)
 
     def read(self, rows: Iterable[Any]) -> Iterator[_Row]:
         """Yield each row, checked.
@@ -339,37 +390,48 @@ class _Reader:
         Raises:
             InvalidValue: with the number of the row before the sentence.
         """
-        seen: set[str] = set()
+        row: Any = None
         for place, row in enumerate(rows):
             try:
-                get = row.get if self._mapping else functools.partial(_attribute, row)
-                yield self._row(get)
-                if self._declared:
-                    seen.update(ours for ours, theirs in self._declared.items() if get(theirs) is not None)
-            except InvalidValue as error:
-                raise type(error)(f"row {place}: {error}") from None
-            except (AttributeError, TypeError) as error:
-                raise InvalidValue(f"row {place} cannot be read: {error}") from None
-        lost = [f"{theirs!r}" for ours, theirs in self._declared.items() if ours not in seen]
-        if lost:
-            raise InvalidColumn(f"columns= names {', '.join(lost)}, which no row has; give {{our name: their name}}")
+                yield self._row(row.get if self._mapping else functools.partial(attribute, row))
+            except (InvalidValue, AttributeError, TypeError) as error:
+                raise self._explain(place, row, error) from None
+            if self._unseen:
+                self._see(row)
+        for name, where in self._unseen.items():
+            known = map(str, row) if self._mapping else MESSAGE_COLUMNS
+            raise InvalidColumn(f"{where} names {name!r}, which no row has; nearest: {nearest(name, known)}")
+
+    def _explain(self, place: int, row: object, error: Exception) -> InvalidValue:
+        if isinstance(row, Mapping) is not self._mapping:
+            return _mixed(place, row, self._kind)
+        if isinstance(error, InvalidValue):
+            return type(error)(f"row {place}: {error}")
+        return InvalidValue(f"row {place} cannot be read: {error}")
+
+    def _see(self, row: Any) -> None:
+        has = row.__contains__ if self._mapping else functools.partial(hasattr, row)
+        self._unseen = {name: where for name, where in self._unseen.items() if not has(name)}
 
     def _row(self, get: Callable[[str], Any]) -> _Row:
         theirs = self._theirs
         row = _Row()
-        status = get(theirs["status"])
+        status = not_null(get(theirs["status"]))
         if status is None:
             raise InvalidColumn(
                 f"there is no {theirs['status']!r}: every message needs a status;"
                 ' give columns={"status": their name} if it has another'
             )
-        carrier = self._carrier or get(theirs["carrier"])
-        moments = [self._moment(name, get(theirs[name])) for name in ("sent_at", "delivered_at", "last_event_at")]
+        carrier = self._carrier or self._named(get(theirs["carrier"]))
+        moments = [self._moment(name, get(theirs[name])) for name in _MOMENTS]
         row.sent_at, row.delivered_at, _ = moments
         row.latest_ = max((each.timestamp() for each in moments if each), default=0.0)
-        code = self._code(get(theirs["error_code"])) or get(theirs["skip_reason"])
-        word = status.value if isinstance(status, Status) else str(status)
+        word = status if isinstance(status, Status) else str(status)
         meaning = parse_status_word(carrier, word, ours_first=self._carrier is None)
+        reason = get(theirs["skip_reason"])
+        code = self._code(get(theirs["error_code"]))
+        if reason is not None:
+            code = cause(code, reason, meaning.status)
         early = row.sent_at is not None and meaning.status in NEVER_HANDED_OFF
         row.cell_ = (word, carrier, code, early)
         row.shape_ = 0
@@ -382,16 +444,21 @@ class _Reader:
         self._money(row, get, carrier)
         for place, each in enumerate(self._by):
             setattr(row, f"by{place}", self._group(each, get))
-        row.person = None if self._person is None else get(self._person)
+        row.person = None if self._person is None else not_null(get(self._person))
         return row
 
-    def _code(self, value: Any) -> str | None:  # noqa: ANN401
+    def _named(self, value: Any) -> str | None:
+        if value not in self._carriers:
+            self._carriers[value] = carrier_name(value)
+        return self._carriers[value]
+
+    def _code(self, value: Any) -> str | None:
         if value not in self._codes:
             self._codes[value] = parse_code(value)
         return self._codes[value]
 
-    def _moment(self, name: str, value: Any) -> datetime | None:  # noqa: ANN401
-        if value is None:
+    def _moment(self, name: str, value: Any) -> datetime | None:
+        if value is None or value != value:  # noqa: PLR0124 - NaN and NaT are not themselves
             return None
         if isinstance(value, datetime) and value.utcoffset() is None and self._timezone is not None:
             value = value.replace(tzinfo=self._timezone)
@@ -401,7 +468,7 @@ class _Reader:
         amounts = [get(self._theirs[name]) for name in MONEY_COLUMNS]
         row.price, row.money_ = amounts[0], None
         if any(each is not None for each in amounts):
-            if carrier in NEGATIVE_PRICES and isinstance(row.price, Decimal):
+            if carrier in NEGATIVE_PRICES and type(row.price) in {Decimal, int}:
                 amounts[0] = abs(row.price)
             checked = [
                 None if each is None else parse_money(n, each) for n, each in zip(MONEY_COLUMNS, amounts, strict=True)
@@ -409,14 +476,19 @@ class _Reader:
             currency = get(self._theirs["currency"])
             row.money_ = money_of(parse_currency("currency", currency), *checked)
 
-    def _group(self, by: str | Derived, get: Callable[[str], Any]) -> Any:  # noqa: ANN401
+    def _group(self, by: str | Derived, get: Callable[[str], Any]) -> Any:
         if not isinstance(by, str):
-            return by.start(self._moment(by.column, get(self._theirs.get(by.column, by.column))))
-        value = get(self._theirs.get(by, by))
-        return None if value != value else value  # noqa: PLR0124 - NaN is not itself
+            return by.start(self._moment(by.column, get(self._theirs[by.column])))
+        return not_null(get(self._theirs[by]))
 
 
-def _attribute(row: object, name: str) -> Any:  # noqa: ANN401
+def not_null(value: Any) -> Any:
+    """Return a value, None for NaN and NaT."""
+    return None if value != value else value  # noqa: PLR0124 - NaN is not itself
+
+
+def attribute(row: object, name: str) -> Any:
+    """Return an attribute, None where there is none."""
     return getattr(row, name, None)
 
 

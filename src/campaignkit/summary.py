@@ -1,6 +1,6 @@
 """From messages to numbers: `tally` makes the table of cells, `Summary` reads it.
 
-    summarize(rows) ──► tally(rows) ──► Summary or Summaries ──► counts, rates, reasons, text, HTML
+summarize(rows) ──► tally(rows) ──► Summary or Summaries ──► counts, rates, reasons, text, HTML
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import html
 import importlib.util
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,14 +16,15 @@ from typing import Any, Final, overload
 
 import attrs
 
-from campaignkit.errors import InvalidValue, MissingExtra, nearest
-from campaignkit.events import KINDS, merge_events, tally_events
+from campaignkit.errors import InvalidValue, MissingExtra, nearest, shown
+from campaignkit.events import merge_events, tally_events
 from campaignkit.metrics import (
     COUNT_FIELDS,
     COUNT_PROPERTIES,
     EVENTS,
     MEASURES,
     PEOPLE_COUNTS,
+    PEOPLE_NEED,
     By,
     Cell,
     Counts,
@@ -46,8 +48,8 @@ from campaignkit.profiles import Formula, Profile, get_profile
 from campaignkit.rows import is_frame, tally_rows
 from campaignkit.verdicts import Verdict, check_carrier
 
-Rows = Any
-"""Messages, any objects or mappings with their fields, or a frame."""
+Rows = object
+"""Messages, any objects or mappings with their fields (in any iterable), or a frame."""
 
 _COLUMN_OF: Final = {sums: column for column, names in MEASURES.items() for sums in names}
 _FAILED_PLACES: Final = frozenset({"soft", "hard", "deleted", "other"})
@@ -77,34 +79,78 @@ def tally(
     """
     keys = by_columns(by)
     asked = People(people) if isinstance(people, str) else people
-    name = None if carrier is None else check_carrier(carrier)
-    count = _tally_frame if is_frame(rows) else tally_rows
-    table = count(rows, by=keys, columns=columns, carrier=name, people=asked, timezone=timezone)
+    table = _tally(rows, by=keys, columns=columns, carrier=carrier, people=asked, timezone=timezone)
     tables = {"replies": replies, "clicks": clicks, "opt_outs": opt_outs, "orders": orders}
-    given = {kind: _tally_events(kind, rows, keys, asked, timezone) for kind, rows in tables.items() if rows is not None}
+    given = {
+        kind: _tally_events(kind, rows, keys, asked, timezone) for kind, rows in tables.items() if rows is not None
+    }
     whole = merge_events(table, given)
     check_size(whole)
     return whole if as_of is None else attrs.evolve(whole, as_of=moment("as_of", as_of))
 
 
-def _tally_frame(rows: Rows, **asked: Any) -> Tally:
+def _tally(rows: Rows, *, carrier: str | None = None, **asked: Any) -> Tally:
+    name = None if carrier is None else check_carrier(carrier)
+    if not is_frame(rows):
+        return tally_rows(_iterable(rows, "rows"), carrier=name, **asked)
     from campaignkit.frames import tally_frame  # noqa: PLC0415 - narwhals is loaded with the first frame
 
-    return tally_frame(rows, **asked)
+    return tally_frame(rows, carrier=name, **asked)
 
 
-def _tally_events(kind: str, table: Rows, by: tuple[str | Derived, ...], people: People | None, zone: str | None) -> Tally:
+def _iterable(rows: Rows, name: str) -> Iterable[Any]:
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+        raise InvalidValue(f"{name} is {shown(rows)}: give a frame, or an iterable of messages, objects or mappings")
+    return rows
+
+
+def cells_of(rows: Rows, *, by: tuple[str, ...], **asked: Any) -> Mapping[Group, Mapping[Cell, Sums]]:
+    """Return the cells alone, however many groups there are."""
+    return _tally(rows, by=by, **asked).cells
+
+
+def _tally_events(
+    kind: str, table: Rows, by: tuple[str | Derived, ...], people: People | None, zone: str | None
+) -> Tally:
     if is_frame(table):
         from campaignkit.frames import frame_rows  # noqa: PLC0415 - the same
 
         table = frame_rows(table)
-    return tally_events(kind, table, by=by, people=people, timezone=zone)
+    return tally_events(kind, _iterable(table, kind), by=by, people=people, timezone=zone)
 
 
 @overload
-def summarize(rows: Rows, *, by: None = None, **asked: Any) -> Summary: ...
+def summarize(
+    rows: Rows,
+    *,
+    by: None = None,
+    profile: str | Profile = ...,
+    columns: Mapping[str, str] | None = ...,
+    carrier: str | None = ...,
+    replies: Rows = ...,
+    clicks: Rows = ...,
+    opt_outs: Rows = ...,
+    orders: Rows = ...,
+    people: str | People | None = ...,
+    as_of: datetime | None = ...,
+    timezone: str | None = ...,
+) -> Summary: ...
 @overload
-def summarize(rows: Rows, *, by: str | Derived | Iterable[str | Derived], **asked: Any) -> Summaries: ...
+def summarize(
+    rows: Rows,
+    *,
+    by: str | Derived | Iterable[str | Derived],
+    profile: str | Profile = ...,
+    columns: Mapping[str, str] | None = ...,
+    carrier: str | None = ...,
+    replies: Rows = ...,
+    clicks: Rows = ...,
+    opt_outs: Rows = ...,
+    orders: Rows = ...,
+    people: str | People | None = ...,
+    as_of: datetime | None = ...,
+    timezone: str | None = ...,
+) -> Summaries: ...
 def summarize(
     rows: Rows,
     *,
@@ -160,15 +206,14 @@ def summarize(
         as_of=as_of,
         timezone=timezone,
     )
-    return read_tally(table, profile=profile, grouped=by is not None)
+    chosen = get_profile(profile)
+    return Summary(tally=table, profile=chosen) if by is None else Summaries(table, chosen)
 
 
-def read_tally(table: Tally, *, profile: str | Profile = "campaignkit", grouped: bool | None = None) -> Any:  # noqa: ANN401
+def read_tally(table: Tally, *, profile: str | Profile = "campaignkit") -> Summary | Summaries:
     """Return the Summary of a tally, or the Summaries of a grouped one, under a profile."""
     chosen = get_profile(profile)
-    if bool(table.by) if grouped is None else grouped:
-        return Summaries(table, chosen)
-    return Summary(tally=table, profile=chosen)
+    return Summaries(table, chosen) if table.by else Summary(tally=table, profile=chosen)
 
 
 @attrs.frozen
@@ -267,9 +312,14 @@ class Summary:
         return count
 
     def missing(self, name: str) -> str | None:
-        """Return why a count is None."""
-        column = "people" if name in PEOPLE_COUNTS else _COLUMN_OF.get(name, name)
-        return self.tally.unmeasured.get(column)
+        """Return why a count is None; None when it was measured."""
+        parts = self.profile.regroup.get(name, (name,))
+        return next(filter(None, map(self._missing, parts)), None)
+
+    def _missing(self, name: str) -> str | None:
+        if name in PEOPLE_COUNTS:
+            return self.tally.unmeasured.get("people", self.tally.unmeasured.get(PEOPLE_NEED.get(name, "")))
+        return self.tally.unmeasured.get(_COLUMN_OF.get(name, ""))
 
     def rate(self, name: str) -> Rate:
         """Return a rate by name, under the profile.
@@ -283,7 +333,8 @@ class Summary:
         return self._rate(formula)
 
     def _rate(self, formula: Formula) -> Rate:
-        return Rate(self.count(formula.part), self.count(formula.whole), formula, self.missing(formula.part))
+        missing = self.missing(formula.part) or self.missing(formula.whole)
+        return Rate(self.count(formula.part), self.count(formula.whole), formula, missing)
 
     @property
     def delivery_rate(self) -> Rate:
@@ -364,28 +415,26 @@ class Summary:
             for refused, n in _failed(cell, sums, self.profile):
                 key = (verdict_on(cell, self.profile), refused)
                 found[key] = found.get(key, 0) + n
-        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0][0].code or "", item[0][1]))
+        ordered = sorted(found.items(), key=lambda item: (-item[1], *_failure_order(*item[0])))
         return tuple(Failure(verdict, n, refused) for (verdict, refused), n in ordered)
 
     @property
     def reasons(self) -> dict[str, int]:
         """Messages that failed or were refused, by reason, the most frequent first."""
-        found: dict[str, int] = {}
-        for failure in self.failures:
-            found[failure.verdict.reason] = found.get(failure.verdict.reason, 0) + failure.n
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        return _added((failure.verdict.reason, failure.n) for failure in self.failures)
 
     @property
     def skips(self) -> dict[str, int]:
         """Messages that were skipped, by reason, the most frequent first."""
-        skipped = {cell.code: sums.n for cell, sums in self.cells.items() if cell.status == Status.SKIPPED}
-        return {code or "no reason given": n for code, n in sorted(skipped.items(), key=lambda item: -item[1])}
+        skipped = [(cell, sums.n) for cell, sums in self.cells.items() if cell.status == Status.SKIPPED]
+        return _added((cell.code or "no reason given", n) for cell, n in skipped)
 
     @property
     def unmapped(self) -> dict[str, int]:
-        """Messages that failed with a code that no table has: "carrier code" to messages."""
-        lost = [failure for failure in self.failures if not failure.verdict.mapped]
-        return {f"{failure.verdict.carrier or 'no carrier'} {failure.verdict.code}": failure.n for failure in lost}
+        """Messages that failed with a code that no table has: "carrier code" to messages, as counted by ``counts``."""
+        failed = [(cell, sums.n) for cell, sums in self.cells.items() if is_failed(cell)]
+        lost = [(cell, n) for cell, n in failed if not verdict_on(cell, self.profile).mapped]
+        return _added((f"{cell.carrier or 'no carrier'} {cell.code}", n) for cell, n in lost)
 
     @property
     def cost(self) -> dict[str, Decimal] | None:
@@ -426,9 +475,9 @@ class Summary:
             "profile": self.profile.name,
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "settled_share": self.settled_share.value,
-            "counts": {name: self.count(name) for name in (*COUNT_FIELDS, *COUNT_PROPERTIES)},
+            "counts": {name: self.count(name) for name in (*COUNT_FIELDS, *COUNT_PROPERTIES, *self.profile.regroup)},
             "people": attrs.asdict(self.people),
-            "rates": {name: _rate_dict(self.rate(name)) for name in self.profile.rates},
+            "rates": {name: rate_dict(self.rate(name)) for name in self.profile.rates},
             "statuses": self.statuses,
             "reasons": self.reasons,
             "skips": self.skips,
@@ -443,19 +492,22 @@ class Summary:
 
     def __str__(self) -> str:
         """Return the figures as a table of text."""
-        rows = [(figure.label, str(figure), figure.formula) for figure in self.figures if _worth_showing(figure)]
-        rows += [("Cost", _money_text(self.cost), ""), ("Settled", str(self.settled_share), "")]
-        if self.revenue:
-            rows.append(("Revenue", _money_text(self.revenue), ""))
-        if self.latency.n:
-            rows.append(("Time to deliver", latency_text(self.latency), f"{self.latency.n:,} messages"))
-        return text_table(rows)
+        return text_table(self._lines())
 
     def _repr_html_(self) -> str:
         """Return the figures as an HTML table."""
-        rows = [(figure.label, str(figure), figure.formula) for figure in self.figures if _worth_showing(figure)]
         caption = f"{self.profile.name}, as of {self.as_of:%Y-%m-%d %H:%M %Z}" if self.as_of else self.profile.name
-        return html_table(("", "value", "formula"), rows, caption=caption)
+        return html_table(("", "value", "formula"), self._lines(), caption=caption)
+
+    def _lines(self) -> list[tuple[str, str, str]]:
+        lines = [(figure.label, str(figure), figure.formula) for figure in self.figures if _worth_showing(figure)]
+        lines += [("Cost", _money_text(self.cost), ""), ("Settled", str(self.settled_share), "")]
+        for label, money in (("Revenue", self.revenue), ("Assisted revenue", self.assisted_revenue)):
+            if money:
+                lines.append((label, _money_text(money), ""))
+        if self.latency.n:
+            lines.append(("Time to deliver", latency_text(self.latency), f"{self.latency.n:,} messages"))
+        return lines
 
 
 _COUNTS_SHOWN: Final = (
@@ -484,9 +536,11 @@ _COUNTS_SHOWN: Final = (
     "clicked",
     "opted_out",
     "orders",
+    "converted",
     "assisted_orders",
     *PEOPLE_COUNTS,
 )
+_ALL_COUNTS: Final = tuple(dict.fromkeys((*_COUNTS_SHOWN, *COUNT_FIELDS, *COUNT_PROPERTIES)))
 _LABELS: Final = {
     "soft": "Soft bounces",
     "hard": "Hard bounces",
@@ -496,6 +550,7 @@ _LABELS: Final = {
     "opted_out": "Opted out",
     "stop_replies": "Opt-out replies",
     "clicked": "Messages clicked",
+    "converted": "Messages converted",
     "replied": "Messages answered",
 }
 _ALWAYS_SHOWN: Final = frozenset({"total", "sent", "delivered", "failed", "processing"})
@@ -526,7 +581,21 @@ def _failed(cell: Cell, sums: Sums, profile: Profile) -> Iterator[tuple[bool, in
         yield True, sums.n - handed
 
 
-def _rate_dict(rate: Rate) -> dict[str, Any]:
+def _failure_order(verdict: Verdict, refused: bool) -> tuple[str, str, str, bool]:  # noqa: FBT001 - a part of the key
+    """Return what puts equally frequent failures in one order, whatever engine counted them."""
+    return verdict.code or "", verdict.carrier or "", verdict.reason, refused
+
+
+def _added(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return the sum for each name, the largest first."""
+    found: dict[str, int] = {}
+    for name, n in pairs:
+        found[name] = found.get(name, 0) + n
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def rate_dict(rate: Rate) -> dict[str, Any]:
+    """Return a rate with its fraction and formula as JSON-ready values."""
     return {"value": rate.value, "part": rate.part, "whole": rate.whole, "formula": str(rate.formula)}
 
 
@@ -569,21 +638,39 @@ def _span(span: timedelta) -> str:
     return f"{seconds:.1f} s"
 
 
+_INVISIBLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What breaks lines, moves the cursor, turns the reading direction, or cannot be written as UTF-8."""
+
+
+def visible(text: str) -> str:
+    r"""Return text that stays on its line and shows what it holds.
+
+    >>> print(visible("spring\n\u202etxt.exe"))
+    spring\u000a\u202etxt.exe
+    """
+    return _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def text_table(rows: Iterable[tuple[str, ...]]) -> str:
     """Return rows as text in columns, the first to the left, as wide as their contents."""
-    cells = list(rows)
+    cells = [tuple(map(visible, row)) for row in rows]
     widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))] if cells else []
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
 
 
 def html_table(head: Iterable[str], rows: Iterable[Iterable[str]], *, caption: str = "") -> str:
-    """Return rows as an HTML table, everything escaped."""
-    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return (
-        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    """Return rows as an HTML table, everything escaped, each cell with a reading direction of its own."""
+    cells = "".join(f"<th>{_escaped(name)}</th>" for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{_escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><caption>{_escaped(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _escaped(text: str) -> str:
+    return f"<bdi>{html.escape(visible(text))}</bdi>"
+
+
+_BACKENDS: Final = ("polars", "pandas", "pyarrow")
 
 
 class Summaries(Mapping[Any, Summary]):
@@ -600,10 +687,10 @@ class Summaries(Mapping[Any, Summary]):
         self.profile = profile
         self._groups = {self._key(group): group for group in sorted(tally.cells, key=_order)}
 
-    def _key(self, group: Group) -> Any:  # noqa: ANN401 - whatever the column holds
+    def _key(self, group: Group) -> Any:
         return group[0] if len(self.tally.by) == 1 else group
 
-    def __getitem__(self, key: Any) -> Summary:  # noqa: ANN401
+    def __getitem__(self, key: Any) -> Summary:
         return Summary(tally=self.tally, profile=self.profile, group=self._groups[key])
 
     def __iter__(self) -> Iterator[Any]:
@@ -628,36 +715,44 @@ class Summaries(Mapping[Any, Summary]):
 
     def _row(self, group: Group, summary: Summary) -> dict[str, Any]:
         row = dict(zip(self.by, group, strict=True))
-        row |= {name: summary.count(name) for name in _COUNTS_SHOWN}
+        row |= {name: summary.count(name) for name in (*_ALL_COUNTS, *self.profile.regroup)}
         row |= {name: summary.rate(name).value for name in self.profile.rates}
-        for name, money in (("cost", summary.cost), ("revenue", summary.revenue)):
-            row |= {f"{name}_{currency}": amount for currency, amount in (money or {}).items()}
+        for name in ("cost", "revenue", "assisted_revenue"):
+            row |= {f"{name}_{currency}": amount for currency, amount in (getattr(summary, name) or {}).items()}
         return row
 
-    def to_frame(self, backend: str | None = None) -> Any:  # noqa: ANN401 - a frame of that backend
+    def to_frame(self, backend: str | None = None) -> Any:
         """Return `rows` as a frame: ``pandas``, ``polars`` or ``pyarrow``; by default the first installed.
 
         Raises:
-            MissingExtra: no dataframe library is installed.
+            InvalidValue: another backend.
+            MissingExtra: the backend is not installed, or none of the three is.
         """
         import narwhals as nw  # noqa: PLC0415 - loaded with the first frame
 
-        chosen = backend or next(filter(importlib.util.find_spec, ("polars", "pandas", "pyarrow")), None)
-        if chosen is None:
-            raise MissingExtra("polars or pandas", "polars", "to_frame()")
+        if backend is not None and backend not in _BACKENDS:
+            raise InvalidValue(f"backend is {shown(backend)}: give one of {', '.join(_BACKENDS)}")
+        chosen = backend or next(filter(importlib.util.find_spec, _BACKENDS), _BACKENDS[0])
+        if importlib.util.find_spec(chosen) is None:
+            raise MissingExtra(chosen, chosen, "to_frame()")
         rows = self.rows()
-        names = list(dict.fromkeys(name for row in rows for name in row))
+        names = dict.fromkeys((*self.by, *(name for row in rows for name in row)))
         columns = {name: [row.get(name) for row in rows] for name in names}
         return nw.from_dict(columns, backend=chosen).to_native()  # type: ignore[arg-type]
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         names = [name for _, name in self.profile.figures] or ["total", *_TABLE_SHOWN]
         found = [self[key] for key in self]
-        shown = [name for name in names if any(_worth_showing(s._figure("", name)) for s in found)]  # noqa: SLF001
-        head = (*self.by, *(_label(name) for name in shown))
+        columns = {name: [summary._figure("", name) for summary in found] for name in names}  # noqa: SLF001
+        shown = {
+            name: list(map(_short, figures))
+            for name, figures in columns.items()
+            if any(_worth_showing(figure) and _short(figure) != _NOTHING for figure in figures)
+        }
+        head = (*self.by, *map(_label, shown))
         rows = [
-            (*map(_group_text, group), *(_short(summary._figure("", name)) for name in shown))  # noqa: SLF001
-            for group, summary in zip(self._groups.values(), found, strict=True)
+            (*map(_group_text, group), *cells)
+            for group, *cells in zip(self._groups.values(), *shown.values(), strict=True)
         ]
         return head, rows
 
@@ -690,14 +785,17 @@ _TABLE_SHOWN: Final = (
 )
 
 
+_NOTHING: Final = "–"
+
+
 def _short(figure: Figure) -> str:
     """Return a figure for a table, where a rate stands beside its counts and needs no fraction."""
     if isinstance(figure.value, Rate):
-        return "–" if figure.value.value is None else f"{100 * figure.value.value:.1f} %"
-    return "–" if figure.value is None else str(figure)
+        return _NOTHING if figure.value.value is None else f"{100 * figure.value.value:.1f} %"
+    return _NOTHING if figure.value is None else str(figure)
 
 
-def _group_text(value: Any) -> str:  # noqa: ANN401
+def _group_text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return "(none)" if value is None else str(value)

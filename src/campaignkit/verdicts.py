@@ -32,6 +32,7 @@ INBOUND: Final = "inbound"
 """What a status table says of words that belong to replies, not to messages."""
 
 _SAYS_NOTHING: Final = frozenset({None, "ok", "in_progress", "unmapped"})
+_SAYS_WHY: Final = frozenset({Status.EXPIRED, Status.CANCELED})
 _OUR_WORDS: Final = frozenset({*Status, *STATUS_ALIASES})
 
 
@@ -334,17 +335,17 @@ def verdict_of(carrier: str | None, code: str | None, status: Status | None, pro
 
     A carrier we have no tables for is allowed here, because hosts plug in their own.
     """
-    name, row = _reason_of(carrier, code, profile)
-    mapped = code is None or name not in {None, "unmapped"}
-    if name in {None, "ok", "in_progress"}:
+    said, row = _reason_of(carrier, code, profile)
+    mapped = code is None or said not in {None, "unmapped"}
+    name = said or "unmapped"
+    if said in _SAYS_NOTHING and (mapped or status in _SAYS_WHY):
         # Infobip and others write 0, "no error", on failures too: then the word alone speaks.
-        said, name = name, _without_code(status, name) if mapped else "unmapped"
-        row = row if name == said else None
+        name = _without_code(status, said)
     if name not in reasons():
         raise InvalidValue(
             f"reason of {carrier} {code} is {name!r}: not one we know; nearest: {nearest(name, reasons())}"
         )
-    return _verdict(carrier, code, reasons()[name], row, profile, mapped=mapped)
+    return _verdict(carrier, code, reasons()[name], row if name == said else None, profile, mapped=mapped)
 
 
 def _reason_of(carrier: str | None, code: str | None, profile: Profile) -> tuple[str | None, _Row | None]:
@@ -362,8 +363,8 @@ def _reason_of(carrier: str | None, code: str | None, profile: Profile) -> tuple
 
 
 def _without_code(status: Status | None, said: str | None) -> str:
-    if status is Status.EXPIRED:
-        return "expired"
+    if status in _SAYS_WHY:
+        return status.value
     if status is None or status in FAILURES:
         return said if status is None and said else "no_code"
     return "ok" if status in {Status.DELIVERED, Status.READ} else "in_progress"

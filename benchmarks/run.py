@@ -1,0 +1,304 @@
+"""`make bench`: each path against the best hand-written code for it, in pairs, in one process.
+
+The machine is noisy, so a ratio is the median over pairs of runs that alternate; absolute
+figures are the median of the runs. Both sides are checked to give the same numbers first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pandas as pd
+import polars as pl
+from benchmarks import data
+
+import campaignkit as ck
+
+PAIRS = 7
+
+
+def seconds(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def pairs(ours: Callable[[], object], theirs: Callable[[], object], times: int = PAIRS) -> tuple[float, float, float]:
+    """Median ratio, and the median seconds of each side."""
+    ours(), theirs()
+    runs = []
+    for turn in range(times):
+        if turn % 2:
+            a, b = seconds(ours), seconds(theirs)
+        else:
+            b, a = seconds(theirs), seconds(ours)
+        runs.append((a, b))
+    return (
+        statistics.median(a / b for a, b in runs),
+        statistics.median(a for a, _ in runs),
+        statistics.median(b for _, b in runs),
+    )
+
+
+def line(path: str, *, ours: float, target: str, speed: str = "") -> None:
+    print(f"{path:<72}        {1000 * ours:9.1f} ms {'':>12}  {speed:<12} target {target}")
+    sys.stdout.flush()
+
+
+def show(path: str, result: tuple[float, float, float], target: str, rows: int = 0) -> None:
+    ratio, ours, theirs = result
+    rate = f"{rows / ours / 1e6:6.2f} M/s" if rows else ""
+    print(f"{path:<72} {ratio:5.2f}  {1000 * ours:9.1f} ms {1000 * theirs:9.1f} ms  {rate:<12} target {target}")
+    sys.stdout.flush()
+
+
+# --- frames -------------------------------------------------------------------------------------
+
+
+def direct(lf: pl.LazyFrame) -> pl.DataFrame:
+    """A single pass of conditional sums, as most people write it, for the counts that this data has."""
+    status, code = pl.col("status"), pl.col("error_code")
+    failed = status == "undelivered"
+    return (
+        lf.group_by("campaign_id")
+        .agg(
+            pl.len().alias("messages"),
+            (status == "pending").sum().alias("pending"),
+            (status != "pending").sum().alias("sent"),
+            (status == "sent").sum().alias("processing"),
+            (status == "delivered").sum().alias("delivered"),
+            failed.sum().alias("failed"),
+            (failed & code.is_in(["30007", "30034", "21610"])).sum().alias("other"),
+            (failed & code.is_in(["30003", "30006", "30008", "30410"])).sum().alias("soft"),
+            (failed & code.is_in(["30004", "30005"])).sum().alias("hard"),
+            pl.col("segments").sum(),
+        )
+        .collect()
+    )
+
+
+def two_level(lf: pl.LazyFrame) -> dict[str, dict[str, int]]:
+    """One GROUP BY of the raw facts, then the few cells in Python: the best hand-written form."""
+    table = lf.group_by("campaign_id", "status", "error_code").agg(pl.len(), pl.col("segments").sum()).collect()
+    soft, hard = {"30003", "30006", "30008", "30410"}, {"30004", "30005"}
+    found: dict[str, dict[str, int]] = {}
+    for campaign, status, code, n, segments in table.iter_rows():
+        counts = found.setdefault(
+            campaign, dict.fromkeys(("messages", "sent", "delivered", "soft", "hard", "segments"), 0)
+        )
+        counts["messages"] += n
+        counts["segments"] += segments
+        counts["sent"] += n if status != "pending" else 0
+        counts["delivered"] += n if status == "delivered" else 0
+        counts["soft"] += n if code in soft else 0
+        counts["hard"] += n if code in hard else 0
+    return found
+
+
+def two_level_quantiles(lf: pl.LazyFrame) -> tuple[object, pl.DataFrame]:
+    elapsed = (pl.col("delivered_at") - pl.col("sent_at")).dt.total_milliseconds()
+    quantiles = lf.group_by("campaign_id").agg(
+        elapsed.quantile(0.5).alias("median"), elapsed.quantile(0.95).alias("p95")
+    )
+    return two_level(lf), quantiles.collect()
+
+
+def all_counts(frame: object, **asked: object) -> dict[object, ck.Counts]:
+    return {key: each.counts for key, each in ck.summarize(frame, by="campaign_id", carrier="twilio", **asked).items()}  # type: ignore[call-overload, attr-defined]
+
+
+def all_latencies(frame: object) -> list[object]:
+    groups = ck.summarize(frame, by="campaign_id", carrier="twilio")
+    return [(each.counts, each.latency) for each in groups.values()]
+
+
+MESSAGE_COLUMNS = ["campaign_id", "status", "error_code", "segments"]
+
+
+def check_same(lf: pl.LazyFrame) -> None:
+    hand, own = two_level(lf), all_counts(lf)
+    for campaign, counts in hand.items():
+        mine = own[campaign]
+        got = (mine.total, mine.sent, mine.delivered, mine.soft, mine.hard, mine.segments)
+        assert tuple(counts[name] for name in ("messages", "sent", "delivered", "soft", "hard", "segments")) == got
+
+
+def frames(rows: int) -> None:
+    table = data.frame(rows)
+    messages = table.select(MESSAGE_COLUMNS).lazy()
+    timed = table.select([*MESSAGE_COLUMNS, "sent_at", "delivered_at"]).lazy()
+    check_same(messages)
+    name = f"{rows // 1_000_000} M rows, polars lazy, by campaign"
+    show(
+        f"{name}: counts / hand-written single pass",
+        pairs(lambda: all_counts(messages), lambda: direct(messages)),
+        "<= 0.80",
+        rows,
+    )
+    show(
+        f"{name}: counts / hand-written two-level",
+        pairs(lambda: all_counts(messages), lambda: two_level(messages)),
+        "<= 1.15",
+        rows,
+    )
+    show(
+        f"{name}: with latency / two-level + quantiles",
+        pairs(lambda: all_latencies(timed), lambda: two_level_quantiles(timed)),
+        "<= 1.1",
+        rows,
+    )
+
+
+def people(rows: int) -> None:
+    table = data.frame(rows)
+    lf = table.select([*MESSAGE_COLUMNS, "contact_id", "replies", "clicks"]).lazy()
+    asked = ck.People("contact_id", ("repliers", "clickers"))
+
+    def ours() -> object:
+        groups = ck.summarize(lf, by="campaign_id", carrier="twilio", people=asked)
+        return {key: (each.people.repliers, each.people.clickers) for key, each in groups.items()}
+
+    def hand() -> dict[str, tuple[int, int]]:
+        per = lf.group_by("campaign_id", "contact_id").agg(pl.col("replies").max(), pl.col("clicks").max())
+        found = per.group_by("campaign_id").agg((pl.col("replies") > 0).sum(), (pl.col("clicks") > 0).sum())
+        return {key: (a, b) for key, a, b in found.collect().iter_rows()}
+
+    assert ours() == hand()
+    show(f"{rows // 1_000_000} M rows: repliers and clickers (people=) / two-level", pairs(ours, hand), "<= 1.0", rows)
+
+
+def pandas(rows: int) -> None:
+    table = data.frame(rows).select(MESSAGE_COLUMNS).to_pandas()
+
+    def hand() -> pd.DataFrame:
+        grouped = table.groupby(["campaign_id", "status", "error_code"], dropna=False, sort=False)
+        cells = grouped.agg(n=("segments", "size"), segments=("segments", "sum")).reset_index()
+        cells["sent"] = cells["n"].where(cells["status"] != "pending", 0)
+        cells["delivered"] = cells["n"].where(cells["status"] == "delivered", 0)
+        cells["soft"] = cells["n"].where(cells["error_code"].isin(["30003", "30006", "30008", "30410"]), 0)
+        cells["hard"] = cells["n"].where(cells["error_code"].isin(["30004", "30005"]), 0)
+        return cells.groupby("campaign_id")[["n", "sent", "delivered", "soft", "hard", "segments"]].sum()
+
+    show(
+        f"{rows // 1_000_000} M rows, pandas / hand-written two-level",
+        pairs(lambda: all_counts(table), hand),
+        "<= 1.4",
+        rows,
+    )
+
+
+# --- rows and live ---------------------------------------------------------------------------------
+
+
+def rows_path(rows: int) -> None:
+    targets = {
+        "segments": ("counts, segments", 4.5, 6),
+        "money": ("all counts, Decimal money", 2, 12),
+        "latency": ("and latency", 1.2, 20),
+    }
+    for kind, (name, speed, times) in targets.items():
+        made = data.records(rows, kind)
+        gc.collect()
+        gc.freeze()
+
+        def bare(made: list[ck.Message] = made) -> int:
+            total = 0
+            for each in made:
+                total += each.segments or 0
+            return total
+
+        result = pairs(lambda made=made: ck.tally(made, by=("campaign_id", "variant")), bare)
+        show(
+            f"{rows:,} records by campaign, variant: {name} / bare loop", result, f">= {speed} M/s or <= {times}", rows
+        )
+        gc.unfreeze()
+    few = made[:100]
+    once = statistics.median(seconds(lambda: ck.summarize(few).counts) for _ in range(50))
+    line("100 records", ours=once, target="< 1 ms")
+
+
+def live(messages: int) -> None:
+    sent, events = data.receipts(messages)
+    gc.collect()
+    gc.freeze()
+
+    def fresh() -> ck.Live:
+        made = ck.Live(by="campaign_id")
+        made.add(sent)
+        return made
+
+    for name, target in (("one at a time", ">= 1.2 M/s"), ("batch", ">= 1.3 M/s")):
+        runs = []
+        for _ in range(PAIRS):
+            follower = fresh()
+            if name == "batch":
+                runs.append(seconds(lambda f=follower: f.apply_many(events)))
+            else:
+                runs.append(seconds(lambda f=follower: [f.apply(event) for event in events]))
+        spent = statistics.median(runs)
+        line(f"live, receipts {name}", ours=spent, target=target, speed=f"{len(events) / spent / 1e6:6.2f} M/s")
+    gc.unfreeze()
+
+
+# --- import and phone -------------------------------------------------------------------------------
+
+
+def imports() -> None:
+    def run(code: str) -> float:
+        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+
+    bare = "import sys"
+    over = [run("import campaignkit") - run(bare) for _ in range(15)]
+    used = [run("import campaignkit; campaignkit.Message") - run(bare) for _ in range(15)]
+    line("import campaignkit, over a bare interpreter", ours=statistics.median(over), target="<= 45 ms")
+    line("  and its first Message", ours=statistics.median(used), target="<= 45 ms")
+
+
+def phones(count: int) -> None:
+    import phonenumbers  # noqa: PLC0415 - only here
+
+    def examples(regions: list[str]) -> list[str]:
+        kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE)
+        found = [phonenumbers.example_number_for_type(region, kind) for region in regions for kind in kinds]
+        bases = [phonenumbers.format_number(each, phonenumbers.PhoneNumberFormat.E164) for each in found if each]
+        return [f"{bases[place % len(bases)][:-3]}{place // len(bases) % 1000:03d}" for place in range(count)]
+
+    for name, regions, target in (
+        ("few regions", ["US", "GB", "FR", "DE", "IN", "BR", "AU", "ES"], ">= 15,000/s"),
+        ("all regions mixed", sorted(phonenumbers.SUPPORTED_REGIONS), ">= 10,000/s"),
+    ):
+        texts = examples(regions)
+        runs = [seconds(lambda texts=texts: ck.parse_phones(texts)) for _ in range(3)]
+        spent = statistics.median(runs)
+        line(f"parse_phones, {name}", ours=spent, target=target, speed=f"{count / spent:8,.0f}/s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a tenth of the rows, to see that everything runs")
+    parser.add_argument("--only", help="run only this part")
+    options = parser.parse_args()
+    scale = 10 if options.small else 1
+    parts: dict[str, Callable[[], None]] = {
+        "frames": lambda: frames(10_000_000 // scale),
+        "people": lambda: people(5_000_000 // scale),
+        "pandas": lambda: pandas(1_000_000),
+        "rows": lambda: rows_path(300_000 // scale),
+        "live": lambda: live(200_000 // scale),
+        "imports": imports,
+        "phones": lambda: phones(20_000 // scale),
+    }
+    print(f"{'path':<72} ratio       ours       hand")
+    for name, part in parts.items():
+        if options.only in (None, name):
+            part()
+
+
+if __name__ == "__main__":
+    main()

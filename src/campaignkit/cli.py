@@ -1,0 +1,104 @@
+"""The command line: ``python -m campaignkit report FILE``.
+
+Bad input ends with status 2 and one line on standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from campaignkit.errors import CampaignKitError, MissingExtra
+
+try:
+    import rich.console
+    import rich.progress
+    import typer
+except ImportError as error:
+    raise SystemExit(str(MissingExtra(error.name or "typer", "cli", "the command line"))) from None
+
+from campaignkit.logs import read_log
+from campaignkit.report import Report
+from campaignkit.summary import visible
+
+BAD_INPUT = 2
+_LONG_INPUT = 20_000_000  # bytes; below this a bar would only flicker
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+class Format(StrEnum):
+    """What to write."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+
+
+class OnError(StrEnum):
+    """What to do with a row that cannot be read."""
+
+    RAISE = "raise"
+    COLLECT = "collect"
+
+
+@app.callback()
+def campaignkit() -> None:
+    """Measure SMS/MMS campaigns."""
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(help="a message log: CSV, JSON or Parquet")],
+    *,
+    carrier: Annotated[str | None, typer.Option(help="whose export it is, like twilio")] = None,
+    audience: Annotated[Path | None, typer.Option(help="CSV: to, contact_id, variant, list_id ...")] = None,
+    clicks: Annotated[Path | None, typer.Option(help="CSV: to or contact_id, clicked_at")] = None,
+    orders: Annotated[Path | None, typer.Option(help="CSV: contact_id, ordered_at, revenue, currency")] = None,
+    by: Annotated[list[str] | None, typer.Option(help="break down by this column; may be repeated")] = None,
+    profile: Annotated[str, typer.Option(help="whose definitions to use")] = "campaignkit",
+    format: Annotated[Format, typer.Option(help="text and json are the report, csv the message log")] = Format.TEXT,  # noqa: A002
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="write here, not to standard output")] = None,
+    timezone: Annotated[str | None, typer.Option(help="the zone of times that name none")] = None,
+    on_error: Annotated[OnError, typer.Option(help="stop at a bad row, or report the rest beside it")] = OnError.RAISE,
+) -> None:
+    """Print the report of a message log."""
+    with _bar(file) as advance:
+        log = read_log(file, carrier=carrier, timezone=timezone, on_error=on_error.value, on_progress=advance)
+    if audience or clicks or orders:
+        log = log.attach(audience=audience, clicks=clicks, orders=orders)
+    made = Report.of(log, by=by or None, profile=profile)
+    if format is Format.CSV:
+        made.write_csv(output or sys.stdout)
+    else:
+        text = made.to_json() if format is Format.JSON else made.to_text()
+        sys.stdout.write(text) if output is None else output.write_text(text, encoding="utf-8")
+    sys.stdout.flush()  # a pipe closed by its reader is found out here, where typer ends quietly, and not at exit
+
+
+@contextlib.contextmanager
+def _bar(file: Path) -> Iterator[Callable[[float], None] | None]:
+    """Yield what draws a bar on long input, when somebody is watching."""
+    console = rich.console.Console(stderr=True)
+    if not console.is_terminal or not file.exists() or file.stat().st_size < _LONG_INPUT:
+        yield None
+        return
+    with rich.progress.Progress(console=console, transient=True) as shown:
+        task = shown.add_task(f"reading {file.name}", total=1.0)
+        yield lambda done: shown.update(task, completed=done)
+
+
+def main() -> None:
+    """Run the command line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # whatever the locale; CSV ends its own lines
+    try:
+        app()
+    except (CampaignKitError, OSError) as error:
+        sys.stderr.write(f"campaignkit: {visible(' '.join(str(error).split()))}\n")
+        raise SystemExit(BAD_INPUT) from None

@@ -1,0 +1,59 @@
+"""How a caller's code looks to a type checker; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import assert_type
+
+import campaignkit as ck
+
+message = ck.Message(
+    status=ck.Status.DELIVERED,
+    to="+12025550143",
+    price=Decimal("0.0079"),
+    currency="USD",
+    sent_at=datetime.now(UTC),
+)
+assert_type(message.status, ck.Status)
+assert_type(message.error_code, str | None)
+
+summary = ck.summarize([message])
+assert_type(summary, ck.Summary)
+assert_type(summary.counts.delivered, int)
+assert_type(summary.counts.clicks, int | None)
+assert_type(summary.delivery_rate, ck.Rate)
+assert_type(summary.delivery_rate.value, float | None)
+assert_type(summary.cost, dict[str, Decimal] | None)
+assert_type(summary.failures, tuple[ck.Failure, ...])
+
+groups = ck.summarize([message], by=["variant", ck.hours("sent_at", zone="UTC")])
+assert_type(groups, ck.Summaries)
+assert_type(groups.total, ck.Summary)
+
+table = ck.tally([message], by="variant") + ck.tally([message], by="variant")
+assert_type(table, ck.Tally)
+assert_type(table.cells[("a",)], Mapping[ck.Cell, ck.Sums])
+
+state = ck.fold([ck.Receipt(status="delivered")], attempts=[ck.Attempt(parts=2)])
+assert_type(state.status, ck.Status)
+assert_type(state.delivered_at, datetime | None)
+
+verdict = ck.classify("twilio", "30005")
+assert_type(verdict.bounce, ck.Bounce)
+assert_type(verdict.retryable, bool)
+
+assert_type(ck.progress(summary), ck.Progress)
+assert_type(ck.health(summary), ck.Health)
+assert_type(ck.rank(groups, "click_rate"), ck.Ranking)
+
+live = ck.Live(by="campaign_id")
+live.add([message])
+live.apply(ck.Reply(message_id="m1", received_at=datetime.now(UTC), text="yes"))
+assert_type(live.tally(), ck.Tally)
+
+assert_type(ck.parse_phone("+12025550143"), ck.Phone)
+assert_type(ck.match_keyword("STOP"), ck.Keyword | None)
+assert_type(ck.read_log("messages.csv", carrier="twilio"), ck.Log)
+assert_type(ck.Report.of([message]).to_text(), str)
