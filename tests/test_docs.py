@@ -14,6 +14,7 @@ import pytest
 
 import campaignkit as ck
 from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES, PEOPLE_COUNTS
+from campaignkit.rows import MESSAGE_COLUMNS
 from campaignkit.verdicts import reasons
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +99,13 @@ def test_reference_has_every_public_name_once():
     assert sorted(named) == sorted(ck.__all__)
 
 
+def test_reference_has_every_column():
+    """The table of columns is the fields of a message, in their order."""
+    rows = table((ROOT / "docs" / "api.md").read_text("utf-8"), "column", "holds")
+
+    assert [code(name) for name, _ in rows] == list(MESSAGE_COLUMNS)
+
+
 def test_design_names_every_room():
     """The table of rooms has every module, and none that does not exist."""
     rows = table((ROOT / "docs" / "design.md").read_text("utf-8"), "module", "what lives there")
@@ -118,11 +126,11 @@ def test_every_count_is_defined():
 
 def test_every_status_goes_where_the_page_says():
     """A message of each status is counted where the table of statuses says."""
-    rows = table(DEFINITIONS, "status", "meaning", "count")
+    rows = table(DEFINITIONS, "status", "counted as")
     counts = {status: ck.summarize([{"status": status}]).counts for status in ck.Status}
 
-    assert [code(status) for status, _, _ in rows] == list(ck.Status)
-    assert [getattr(counts[code(status)], code(count)) for status, _, count in rows] == [1] * len(rows)
+    assert [code(status) for status, _ in rows] == list(ck.Status)
+    assert [getattr(counts[code(status)], code(said.partition(":")[0])) for status, said in rows] == [1] * len(rows)
 
 
 def test_own_rates_are_on_the_page():
@@ -165,23 +173,20 @@ def test_every_profile_has_a_vendor():
 
 
 def test_reasons_are_those_of_the_data():
-    """The table of reasons is data/reasons.csv, cell by cell."""
-    head, *rows = next(each for each in tables(DEFINITIONS) if each[0][:2] == ["reason", "what happened"])
-    named = {"what happened": "label", "what to do": "advice"}
-    columns = [named.get(name, name.replace(" ", "_")) for name in head]
+    """The table of reasons is data/reasons.csv, reason by reason."""
+    rows = table(DEFINITIONS, "reason", "what follows", "what to do")
     text = resources.files("campaignkit").joinpath("data", "reasons.csv").read_text("utf-8")
     data = list(csv.DictReader(text.splitlines()))
 
-    shown = [[row[name].replace("–", "") for name in range(len(row))] for row in rows]
-    held = [[f"`{row[name]}`" if name == "reason" else _dashed(name, row[name]) for name in columns] for row in data]
-
-    assert sorted(columns) == sorted(data[0])
-    assert shown == held
+    assert rows == [[f"`{row['reason']}` {row['label']}", what_follows(row), row["advice"]] for row in data]
 
 
-def _dashed(column: str, value: str) -> str:
-    """Return a value of the data as the page has it: a dash, here nothing, says no."""
-    return "" if column not in {"label", "advice"} and value in {"no", "none"} else value
+def what_follows(row):
+    """Return the axes of a reason in the words of the page."""
+    bounce = {"none": "no bounce", "deleted": "deleted"}.get(row["bounce"], f"{row['bounce']} bounce")
+    flags = [name.replace("_", " ") for name in ("retryable", "strike", "opts_out") if row[name] == "yes"]
+    fault = [f"fault: {row['fault']}"] if row["fault"] else []
+    return ", ".join([bounce, *flags, *fault])
 
 
 def test_bounce_policies_are_on_the_page():

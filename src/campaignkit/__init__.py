@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from campaignkit.consent import match_keyword
     from campaignkit.delivery import DeliveryState, PartState, fold
+    from campaignkit.display import Figure
     from campaignkit.errors import (
         AmbiguousCode,
         CampaignKitError,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from campaignkit.profiles import BOUNCE_POLICIES, PROFILES, Formula, Profile, get_profile
     from campaignkit.report import Report
     from campaignkit.review import Health, Progress, Ranking, accounts, health, progress, rank
-    from campaignkit.summary import Failure, Figure, Summaries, Summary, read_tally, summarize, tally
+    from campaignkit.summary import Failure, Summaries, Summary, read_tally, summarize, tally
     from campaignkit.verdicts import CARRIERS, TABLES_DATED, Verdict, classify
 
 _MODULE_OF = {
@@ -74,7 +75,7 @@ _MODULE_OF = {
     "DeliveryState": "delivery",
     "E164": "models",
     "Failure": "summary",
-    "Figure": "summary",
+    "Figure": "display",
     "Formula": "profiles",
     "Health": "review",
     "InvalidColumn": "errors",

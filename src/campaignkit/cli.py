@@ -22,9 +22,9 @@ try:
 except ImportError as error:
     raise SystemExit(str(MissingExtra(error.name or "typer", "cli", "the command line"))) from None
 
+from campaignkit.display import visible
 from campaignkit.logs import read_log
 from campaignkit.report import Report
-from campaignkit.summary import visible
 
 BAD_INPUT = 2
 _LONG_INPUT = 20_000_000  # bytes; below this a bar would only flicker

@@ -168,7 +168,8 @@ class _Source:
             # Cut off without its zone, because engines refuse an hour that the clock skips or shows twice.
             local = moment.dt.convert_time_zone(by.zone).dt.replace_time_zone(None)
             return local.dt.truncate("1h" if by.unit == "hour" else "1d")
-        return (moment >= by.moment).fill_null(value=False)
+        # In one zone, because polars compares moments within one zone only.
+        return (moment.dt.convert_time_zone("UTC") >= by.moment.astimezone(UTC)).fill_null(value=False)
 
     def group(self, values: Iterable[Any]) -> Group:
         """Return the values of the grouping columns as plain Python; those of time buckets get their zone back."""
@@ -243,7 +244,7 @@ class _Source:
         rule = "it is given for some messages only; fill it with 0 where nothing happened, or leave the column out"
         yield name, column.is_null(), rule
         if inexact:
-            yield name, number % 1 != 0, "a count must be a whole number"
+            yield name, number.round(0) != number, "a count must be a whole number"
         yield name, number < 0, "a count must be 0 or more"
 
     def _number(self, name: str) -> nw.Expr:
@@ -319,8 +320,9 @@ class _Source:
             raise InvalidColumn(f"{kinds[0]!r} has no currency: add a 'currency' column, or name theirs in columns=")
         prepared = [expression.alias(f"by {name}") for name, expression in keys.items()]
         prepared += [self.col("currency").alias("currency"), *(self._micros(name).alias(name) for name in kinds)]
+        prepared += [self.col(name).alias(f"given {name}") for name in kinds]
         sums = [nw.col(name).sum().alias(f"sum {name}") for name in kinds]
-        sums += [nw.col(name).count().alias(f"n {name}") for name in kinds]
+        sums += [nw.col(f"given {name}").count().alias(f"n {name}") for name in kinds]
         sums += [nw.col(name).min().alias(f"least {name}") for name in kinds]
         sums += [nw.col(name).max().alias(f"most {name}") for name in kinds]
         grouped = [*(f"by {name}" for name in keys), "currency"]
@@ -346,7 +348,7 @@ class _Source:
     def _micros(self, name: str) -> nw.Expr:
         # Through a float, because no engine multiplies decimals alike: exact up to nine thousand
         # million units, as 2**53 is more than 9e15 millionths.
-        micros = (self._number(name).cast(nw.Float64) * MICROS).round(0).cast(nw.Int64)
+        micros = (self._number(name).cast(nw.Float64) * MICROS).round(0).fill_null(0).cast(nw.Int64)
         if name != "price" or (self.carrier is None and "carrier" not in self):
             return micros
         if self.carrier is not None:

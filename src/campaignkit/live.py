@@ -128,7 +128,7 @@ class Live:
     >>> live.add([Message(message_id="m1", status="queued"), Message(message_id="m2", status="queued")])
     >>> live.apply(Receipt(message_id="m1", status="delivered"))
     >>> {cell.status: sums.n for cell, sums in live.tally().cells[()].items()}
-    {'delivered': 1, 'queued': 1}
+    {'queued': 1, 'delivered': 1}
     """
 
     def __init__(

@@ -12,7 +12,6 @@ from __future__ import annotations
 import bisect
 import collections
 import functools
-import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -682,8 +681,8 @@ def _index(held: _Columns, wanted: set[_Key]) -> Mapping[_Key, list[_Sent]]:
 
 def _bare(number: str | None) -> str | None:
     """Return a number without formatting, for finding it again."""
-    if number is None:
-        return None
+    if number is None or (number[0] == "+" and number[1:].isdigit()):
+        return number
     bare = number.translate(_FORMATTING)
     return f"+{bare[2:]}" if bare.startswith("00") else bare
 
@@ -887,7 +886,7 @@ def _build(held: _Columns) -> tuple[Message, ...]:
     columns["latest_"] = list(map(_latest, columns["sent_at"], columns["delivered_at"], columns["last_event_at"]))
     messages = [object.__new__(Message) for _ in range(size)]
     for name, values in columns.items():
-        collections.deque(map(object.__setattr__, messages, itertools.repeat(name), values), maxlen=0)
+        collections.deque(map(getattr(Message, name).__set__, messages, values), maxlen=0)
     return tuple(messages)
 
 

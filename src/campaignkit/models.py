@@ -120,7 +120,7 @@ def parse_status(word: object) -> Status:
 
 
 def parse_code(value: object) -> str | None:
-    """Return an error code as text: ``30005``, ``30005.0`` and ``"30005"`` are one code.
+    """Return an error code as text: ``30005``, ``30005.0``, ``"30005"`` and ``"30005.0"`` are one code.
 
     Empty text, ``None`` and NaN mean no code. A number with a fraction is refused, because
     it cannot be what the carrier said.
@@ -131,7 +131,8 @@ def parse_code(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return value.strip() or None
+        text = value.strip()  # a column of floats written as text has ".0" behind each code
+        return (text.removesuffix(".0") if text.removesuffix(".0").isdecimal() else text) or None
     try:
         if value != value:  # noqa: PLR0124 - NaN is not itself
             return None
@@ -278,15 +279,15 @@ def _needs_currency(noun: Message | Order, *amounts: str) -> None:
             raise _invalid(name, getattr(noun, name), "has no currency", 'give currency too, like currency="USD"')
 
 
-def _required(check: _Check) -> Any:  # noqa: ANN401 - attrs types a field as its value
+def _required(check: _Check) -> Any:
     return attrs.field(metadata={_CHECK: check})
 
 
-def _given(default: object, check: _Check) -> Any:  # noqa: ANN401 - the same
+def _given(default: object, check: _Check) -> Any:
     return attrs.field(default=default, metadata={_CHECK: check})
 
 
-def _maybe(check: _Check) -> Any:  # noqa: ANN401 - the same
+def _maybe(check: _Check) -> Any:
     return attrs.field(default=None, metadata={_CHECK: check})
 
 
@@ -544,7 +545,7 @@ class Order(_Event):
     order_id: str | None = _maybe(_text)
     revenue: Decimal | None = _maybe(parse_money)
     currency: str | None = _maybe(parse_currency)
-    assisted: bool = _given(False, _flag)
+    assisted: bool = _given(default=False, check=_flag)
 
     def __attrs_post_init__(self) -> None:
         """Refuse revenue without a currency."""

@@ -19,12 +19,13 @@ from typing import Any, Final, TextIO
 
 import attrs
 
+from campaignkit.display import text_table, visible
 from campaignkit.events import KINDS
 from campaignkit.metrics import COUNT_PROPERTIES, Counts
 from campaignkit.models import Keyword, Message, OptOut, Reply, Status
 from campaignkit.profiles import Profile, get_profile
 from campaignkit.review import Health, Progress, health, progress
-from campaignkit.summary import Summaries, Summary, rate_dict, summarize, text_table, visible
+from campaignkit.summary import Summaries, Summary, rate_dict, summarize
 from campaignkit.verdicts import FAILURES, TABLES_DATED, verdict_of
 
 _REPLIES_SHOWN: Final = 5
@@ -178,14 +179,14 @@ class Report:
         rows = [
             (
                 f"{failure.n:,}",
-                (failure.verdict.code or "none") + (" (refused)" if failure.refused else ""),
+                (failure.verdict.code or "none").removeprefix("@") + (" (refused)" if failure.refused else ""),
                 failure.verdict.bounce.value,
                 failure.verdict.description,
                 failure.verdict.advice,
             )
             for failure in self.summary.failures
         ]
-        return text_table([head, *rows])
+        return text_table([head, *rows], right=(0,))
 
     def _answers(self) -> str:
         answers = self._replies()
@@ -219,7 +220,7 @@ class Report:
             "health": {
                 "band": self.health.band and self.health.band.value,
                 "success": self.health.success.value,
-                "causes": [attrs.asdict(cause) for cause in self.health.causes],
+                "causes": [{**attrs.asdict(cause), "remedies": list(cause.remedies)} for cause in self.health.causes],
             },
             "replies": len(self._replies()),
             "opt_outs": len(self.opt_outs),

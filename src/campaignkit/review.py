@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import attrs
 
+from campaignkit.display import text_table, visible
 from campaignkit.errors import InvalidValue
 from campaignkit.metrics import Counts, Rate, Since, Tally
 from campaignkit.profiles import Formula, Profile, get_profile
 from campaignkit.rows import is_frame
-from campaignkit.summary import Rows, Summaries, Summary, cells_of, tally, visible
+from campaignkit.summary import Rows, Summaries, Summary, cells_of, tally
 
 # --- progress ----------------------------------------------------------------------------------
 
@@ -61,13 +62,12 @@ class Progress:
 
     def __str__(self) -> str:
         """Return a line for each formula."""
-        lines = [f"{name:<10} {rate}  {rate.formula}" for name, rate in self.rates().items()]
-        if self.contacts is not None:
-            c = self.contacts
-            lines.append(
-                f"contacts   {c.contacts:,}: {c.complete:,} complete, {c.partial:,} partial, {c.waiting:,} waiting"
-            )
-        return "\n".join(lines)
+        text = text_table((name, str(rate), str(rate.formula)) for name, rate in self.rates().items())
+        c = self.contacts
+        if c is None:
+            return text
+        shares = f"{c.complete:,} complete, {c.partial:,} partial, {c.waiting:,} waiting"
+        return f"{text}\ncontacts   {c.contacts:,}: {shares}"
 
     def rates(self) -> dict[str, Rate]:
         """Return each formula's rate by name."""
@@ -328,13 +328,15 @@ def rank(summaries: Summaries, metric: str, *, min_sent: int = 100) -> Ranking:
     Raises:
         InvalidValue: the profile has no rate of that name.
     """
-    too_small = {key: each.counts.sent for key, each in summaries.items() if each.counts.sent < min_sent}
-    rates = {key: each.rate(metric) for key, each in summaries.items() if key not in too_small}
+    groups = dict(summaries)
+    summaries.total.rate(metric)  # a wrong name is an error even where every group is too small
+    too_small = {key: each.counts.sent for key, each in groups.items() if each.counts.sent < min_sent}
+    rates = {key: each.rate(metric) for key, each in groups.items() if key not in too_small}
     sign = 1 if metric in _LOWER_IS_BETTER else -1
     values = {key: sign * rate.value for key, rate in rates.items() if rate.value is not None}
     ordered = sorted(values.values())
     ranked = tuple(
-        Ranked(1 + bisect.bisect_left(ordered, values[key]), key, rates[key], summaries[key])
+        Ranked(1 + bisect.bisect_left(ordered, values[key]), key, rates[key], groups[key])
         for key in sorted(values, key=values.__getitem__)
     )
     return Ranking(

@@ -6,16 +6,26 @@ summarize(rows) ──► tally(rows) ──► Summary or Summaries ──► c
 from __future__ import annotations
 
 import functools
-import html
 import importlib.util
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, overload
 
 import attrs
 
+from campaignkit.display import (
+    COUNTS_SHOWN,
+    Figure,
+    group_cell,
+    group_columns,
+    group_text,
+    html_table,
+    label,
+    money_text,
+    span_text,
+    text_table,
+)
 from campaignkit.errors import InvalidValue, MissingExtra, nearest, shown
 from campaignkit.events import merge_events, tally_events
 from campaignkit.metrics import (
@@ -231,28 +241,6 @@ class Failure:
     refused: bool = False
 
 
-@attrs.frozen
-class Figure:
-    """One number of a summary, as a report prints it.
-
-    Attributes:
-        name: the name of the count or rate; ``label`` is how this profile calls it.
-        value: a number, a `Rate`, or None when it was not measured.
-        formula: how a rate is made, empty for a count.
-    """
-
-    name: str
-    label: str
-    value: int | Rate | None
-    formula: str = ""
-
-    def __str__(self) -> str:
-        """Return the value as text."""
-        if self.value is None:
-            return "not recorded"
-        return f"{self.value:,}" if isinstance(self.value, int) else str(self.value)
-
-
 @attrs.frozen(kw_only=True)
 class Summary:
     """Every number of one set of messages, under one profile.
@@ -461,13 +449,14 @@ class Summary:
     @property
     def figures(self) -> tuple[Figure, ...]:
         """What a report prints: the profile's own choice, or all counts and rates."""
-        names = self.profile.figures or tuple((_label(name), name) for name in (*_COUNTS_SHOWN, *self.profile.rates))
-        return tuple(self._figure(label, name) for label, name in names)
+        names = self.profile.figures or tuple((label(name), name) for name in (*COUNTS_SHOWN, *self.profile.rates))
+        return tuple(self.figure(name, called) for called, name in names)
 
-    def _figure(self, label: str, name: str) -> Figure:
+    def figure(self, name: str, called: str = "") -> Figure:
+        """Return one count or rate as a report prints it."""
         if name in self.profile.rates:
-            return Figure(name, label, self.rate(name), str(self.profile.rates[name]))
-        return Figure(name, label, self.count(name))
+            return Figure(name, called or label(name), self.rate(name), str(self.profile.rates[name]))
+        return Figure(name, called or label(name), self.count(name), missing=self.missing(name) or "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every number as JSON-ready values."""
@@ -492,79 +481,28 @@ class Summary:
 
     def __str__(self) -> str:
         """Return the figures as a table of text."""
-        return text_table(self._lines())
+        return text_table(self._lines(), right=(1, 2))
 
     def _repr_html_(self) -> str:
         """Return the figures as an HTML table."""
         caption = f"{self.profile.name}, as of {self.as_of:%Y-%m-%d %H:%M %Z}" if self.as_of else self.profile.name
-        return html_table(("", "value", "formula"), self._lines(), caption=caption)
+        return html_table(("", "value", "of", "formula"), self._lines(), caption=caption, right=(1, 2))
 
-    def _lines(self) -> list[tuple[str, str, str]]:
-        lines = [(figure.label, str(figure), figure.formula) for figure in self.figures if _worth_showing(figure)]
-        lines += [("Cost", _money_text(self.cost), ""), ("Settled", str(self.settled_share), "")]
-        for label, money in (("Revenue", self.revenue), ("Assisted revenue", self.assisted_revenue)):
+    def _lines(self) -> list[tuple[str, str, str, str]]:
+        settled = Figure("settled_share", "Status is final", self.settled_share, str(self.settled_share.formula))
+        lines = [figure.row for figure in (*self.figures, settled) if figure.worth_showing]
+        lines.append(("Cost", money_text(self.cost), self.missing("priced") or "", ""))
+        for called, money in (("Revenue", self.revenue), ("Assisted revenue", self.assisted_revenue)):
             if money:
-                lines.append((label, _money_text(money), ""))
+                lines.append((called, money_text(money), "", ""))
         if self.latency.n:
-            lines.append(("Time to deliver", latency_text(self.latency), f"{self.latency.n:,} messages"))
+            of = f"{self.latency.n:,} messages"
+            lines.append(("Median time to deliver", span_text(self.latency.median), of, "within 2 %"))
+            lines.append(("95 % are faster than", span_text(self.latency.p95), of, "within 2 %"))
         return lines
 
 
-_COUNTS_SHOWN: Final = (
-    "total",
-    "skipped",
-    "canceled",
-    "pending",
-    "refused",
-    "unknown",
-    "sent",
-    "processing",
-    "delivered",
-    "read",
-    "failed",
-    "soft",
-    "hard",
-    "deleted",
-    "other",
-    "unconfirmed",
-    "unmapped",
-    "segments",
-    "replies",
-    "replied",
-    "stop_replies",
-    "clicks",
-    "clicked",
-    "opted_out",
-    "orders",
-    "converted",
-    "assisted_orders",
-    *PEOPLE_COUNTS,
-)
-_ALL_COUNTS: Final = tuple(dict.fromkeys((*_COUNTS_SHOWN, *COUNT_FIELDS, *COUNT_PROPERTIES)))
-_LABELS: Final = {
-    "soft": "Soft bounces",
-    "hard": "Hard bounces",
-    "deleted": "Deleted numbers",
-    "other": "Failed otherwise",
-    "unmapped": "Codes not in our tables",
-    "opted_out": "Opted out",
-    "stop_replies": "Opt-out replies",
-    "clicked": "Messages clicked",
-    "converted": "Messages converted",
-    "replied": "Messages answered",
-}
-_ALWAYS_SHOWN: Final = frozenset({"total", "sent", "delivered", "failed", "processing"})
-
-
-def _label(name: str) -> str:
-    return _LABELS.get(name, name.replace("_", " ").capitalize())
-
-
-def _worth_showing(figure: Figure) -> bool:
-    """Return whether a figure says something: a zero of a rare count does not, nor what was not asked for."""
-    if figure.value is None:
-        return figure.name not in PEOPLE_COUNTS
-    return figure.value != 0 or figure.name in _ALWAYS_SHOWN
+_ALL_COUNTS: Final = tuple(dict.fromkeys((*COUNTS_SHOWN, *COUNT_FIELDS, *COUNT_PROPERTIES)))
 
 
 def _failed(cell: Cell, sums: Sums, profile: Profile) -> Iterator[tuple[bool, int]]:
@@ -615,59 +553,6 @@ def _latency_dict(latency: Latency) -> dict[str, Any]:
         "p95_seconds": latency.p95.total_seconds() if latency.p95 is not None else None,
         "negative": latency.negative,
     }
-
-
-def _money_text(money: Mapping[str, Decimal] | None) -> str:
-    if money is None:
-        return "not recorded"
-    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in money.items()) or "0"
-
-
-def latency_text(latency: Latency) -> str:
-    """Return median and p95 in words, with how exact they are."""
-    if latency.median is None or latency.p95 is None:
-        return "not recorded"
-    return f"median {_span(latency.median)}, p95 {_span(latency.p95)} (within 2 %)"
-
-
-def _span(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-_INVISIBLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What breaks lines, moves the cursor, turns the reading direction, or cannot be written as UTF-8."""
-
-
-def visible(text: str) -> str:
-    r"""Return text that stays on its line and shows what it holds.
-
-    >>> print(visible("spring\n\u202etxt.exe"))
-    spring\u000a\u202etxt.exe
-    """
-    return _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def text_table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Return rows as text in columns, the first to the left, as wide as their contents."""
-    cells = [tuple(map(visible, row)) for row in rows]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))] if cells else []
-    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def html_table(head: Iterable[str], rows: Iterable[Iterable[str]], *, caption: str = "") -> str:
-    """Return rows as an HTML table, everything escaped, each cell with a reading direction of its own."""
-    cells = "".join(f"<th>{_escaped(name)}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{_escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><caption>{_escaped(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _escaped(text: str) -> str:
-    return f"<bdi>{html.escape(visible(text))}</bdi>"
 
 
 _BACKENDS: Final = ("polars", "pandas", "pyarrow")
@@ -740,65 +625,30 @@ class Summaries(Mapping[Any, Summary]):
         columns = {name: [row.get(name) for row in rows] for name in names}
         return nw.from_dict(columns, backend=chosen).to_native()  # type: ignore[arg-type]
 
-    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        names = [name for _, name in self.profile.figures] or ["total", *_TABLE_SHOWN]
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]], range]:
+        """Return head, rows, and which columns hold numbers; columns without anything to say are left out."""
         found = [self[key] for key in self]
-        columns = {name: [summary._figure("", name) for summary in found] for name in names}  # noqa: SLF001
-        shown = {
-            name: list(map(_short, figures))
-            for name, figures in columns.items()
-            if any(_worth_showing(figure) and _short(figure) != _NOTHING for figure in figures)
-        }
-        head = (*self.by, *map(_label, shown))
+        columns: dict[str, list[str]] = {}
+        for name, rate, heading in group_columns(self.profile.figures):
+            figures = [summary.figure(name) for summary in found]
+            if any(figure.worth_showing and figure.value is not None for figure in figures):
+                beside = [summary.figure(rate) if rate in self.profile.rates else None for summary in found]
+                columns[heading] = [group_cell(*pair) for pair in zip(figures, beside, strict=True)]
         rows = [
-            (*map(_group_text, group), *cells)
-            for group, *cells in zip(self._groups.values(), *shown.values(), strict=True)
+            (*map(group_text, group), *cells)
+            for group, *cells in zip(self._groups.values(), *columns.values(), strict=True)
         ]
-        return head, rows
+        return (*self.by, *columns), rows, range(len(self.by), len(self.by) + len(columns))
 
     def __str__(self) -> str:
         """Return a line for each group as text."""
-        head, rows = self._table()
-        return text_table([head, *rows])
+        head, rows, numbers = self._table()
+        return text_table([head, *rows], right=numbers)
 
     def _repr_html_(self) -> str:
         """Return a row for each group as HTML."""
-        head, rows = self._table()
-        return html_table(head, rows, caption=self.profile.name)
-
-
-_TABLE_SHOWN: Final = (
-    "sent",
-    "delivered",
-    "delivery_rate",
-    "failed",
-    "soft",
-    "hard",
-    "replied",
-    "reply_rate",
-    "clicked",
-    "click_rate",
-    "opted_out",
-    "opt_out_rate",
-    "converted",
-    "conversion_rate",
-)
-
-
-_NOTHING: Final = "–"
-
-
-def _short(figure: Figure) -> str:
-    """Return a figure for a table, where a rate stands beside its counts and needs no fraction."""
-    if isinstance(figure.value, Rate):
-        return _NOTHING if figure.value.value is None else f"{100 * figure.value.value:.1f} %"
-    return _NOTHING if figure.value is None else str(figure)
-
-
-def _group_text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
-    return "(none)" if value is None else str(value)
+        head, rows, numbers = self._table()
+        return html_table(head, rows, caption=self.profile.name, right=numbers)
 
 
 def _order(group: Group) -> tuple[tuple[bool, str, Any], ...]:

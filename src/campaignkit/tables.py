@@ -371,8 +371,12 @@ class _Checked(dict[Any, Any]):
         return known
 
 
-def _signed(name: str, amount: Decimal) -> Decimal:
-    parse_money(name, amount.copy_abs())
+def _signed(name: str, amount: Any) -> Decimal:
+    size = amount.copy_abs() if isinstance(amount, Decimal) else amount
+    try:
+        parse_money(name, size)
+    except InvalidValue as error:
+        raise InvalidValue(rule_of(error, name, size)) from None
     return amount
 
 

@@ -1,0 +1,363 @@
+"""The law of the library: the same messages give the same table, whatever they come in and however they come."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import types
+from collections import Counter, namedtuple
+from decimal import Decimal
+
+import attrs
+import narwhals as nw
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaignkit.delivery import fold
+from campaignkit.live import Live
+from campaignkit.metrics import EVENTS, COUNT_FIELDS, Counts, Since, Tally, days, hours
+from campaignkit.models import (
+    COUNT_COLUMNS,
+    MONEY_COLUMNS,
+    NEVER_HANDED_OFF,
+    Attempt,
+    Click,
+    Keyword,
+    Message,
+    OptOut,
+    Order,
+    Outcome,
+    Receipt,
+    Reply,
+    Status,
+)
+from campaignkit.profiles import BOUNCE_POLICIES, PROFILES
+from campaignkit.summary import read_tally, summarize, tally
+from strategies import CLOCK_CHANGES, campaigns, stories
+
+STATUSES = [status.value for status in Status]
+BYS = {
+    "nothing": None,
+    "a column": "variant",
+    "two columns": ("variant", "campaign_id"),
+    "hours": hours("sent_at", zone="Europe/Paris"),
+    "days": days("delivered_at", zone="America/New_York"),
+    "a column and half hours off": ("campaign_id", hours("sent_at", zone="Asia/Kolkata")),
+    "since": Since("sent_at", CLOCK_CHANGES[1].astimezone(dt.timezone(dt.timedelta(hours=2)))),
+}
+bys = st.sampled_from([*BYS.values()])
+people = st.sampled_from([None, "contact_id"])
+
+TEXT = pl.String
+MONEY = pl.Decimal(38, 6)
+MOMENT = pl.Datetime("us", "UTC")
+TYPES = {
+    **dict.fromkeys(["status", "campaign_id", "contact_id", "variant", "carrier", "error_code", "skip_reason"], TEXT),
+    **dict.fromkeys(["sent_at", "delivered_at", "last_event_at"], MOMENT),
+    "currency": TEXT,
+    **dict.fromkeys(COUNT_COLUMNS, pl.Int64),
+    "opted_out": pl.Boolean,
+    **dict.fromkeys(MONEY_COLUMNS, MONEY),
+}
+NARROW = {
+    "segments": pl.UInt8,
+    "replies": pl.Int32,
+    "stop_replies": pl.UInt32,
+    "clicks": pl.Int8,
+    "opted_out": pl.UInt8,
+    "orders": pl.Float64,
+    "assisted_orders": pl.Decimal(10, 2),
+    "price": pl.Float64,
+    "revenue": pl.Float64,
+}
+ENUMS = {
+    "status": pl.Enum(STATUSES),
+    "variant": pl.Enum(["b", "a", "c"]),
+    "campaign_id": pl.Categorical(),
+    "carrier": pl.Categorical(),
+    "error_code": pl.Categorical(),
+    "currency": pl.Enum(["USD", "EUR"]),
+    "contact_id": pl.Categorical(),
+}
+CATEGORIES = ["status", "campaign_id", "contact_id", "variant", "carrier", "error_code", "skip_reason", "currency"]
+
+Row = namedtuple("Row", TYPES)  # noqa: PYI024 - a row of a host that has no types
+Host = attrs.make_class("Host", list(TYPES), frozen=True)
+
+
+def typed(rows, **other):
+    """Return rows as a polars frame, with other types for some columns."""
+    return pl.DataFrame([[row[name] for name in TYPES] for row in rows], schema=TYPES, orient="row").cast(other)
+
+
+def in_paris(rows):
+    """Return a polars frame whose times of sending are in another zone than the rest."""
+    return typed(rows).with_columns(pl.col("sent_at").dt.convert_time_zone("Europe/Paris"))
+
+
+FORMS = {
+    "mappings": list,
+    "mappings without nulls": lambda rows: [{k: v for k, v in row.items() if v is not None} | _asked(row) for row in rows],
+    "namedtuples": lambda rows: [Row(**row) for row in rows],
+    "attrs objects": lambda rows: (Host(**row) for row in rows),
+    "namespaces": lambda rows: [types.SimpleNamespace(**row) for row in rows],
+    "pandas": pd.DataFrame,
+    "pandas, nullable": lambda rows: pd.DataFrame(rows).convert_dtypes(),
+    "pandas, pyarrow": lambda rows: typed(rows).to_arrow().to_pandas(types_mapper=pd.ArrowDtype),
+    "pandas, categories": lambda rows: pd.DataFrame(rows).astype(dict.fromkeys(CATEGORIES, "category")),
+    "pandas, floats": lambda rows: pd.DataFrame(rows).astype(dict.fromkeys(MONEY_COLUMNS, float)),
+    "polars": typed,
+    "polars, untyped": lambda rows: pl.DataFrame(rows, infer_schema_length=None),
+    "polars, lazy": lambda rows: typed(rows).lazy(),
+    "polars, narrow": lambda rows: typed(rows, **NARROW).lazy(),
+    "polars, enums": lambda rows: typed(rows, **ENUMS),
+    "polars, two zones": in_paris,
+    "pyarrow": lambda rows: typed(rows).to_arrow(),
+    "narwhals": lambda rows: nw.from_native(typed(rows)),
+}
+
+
+def _asked(row):
+    return {name: row[name] for name in ("variant", "sent_at", "delivered_at")}
+
+
+def messages(rows):
+    """Return rows as messages."""
+    return [Message(**row) for row in rows]
+
+
+def without_people(table):
+    """Return a tally without what does not add: people, and why they are not there."""
+    return attrs.evolve(
+        table, people={}, unmeasured={name: why for name, why in table.unmeasured.items() if name != "people"}
+    )
+
+
+# --- one campaign, many forms ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(rows=campaigns(), by=bys, person=people)
+@settings(max_examples=30)
+def test_every_form_gives_the_table_of_messages(form, rows, by, person):
+    """Objects, mappings and frames of every kind give one table: cells, money, latency, people, reasons, as_of."""
+    expected = tally(messages(rows), by=by, people=person)
+
+    assert expected == tally(FORMS[form](rows), by=by, people=person)
+
+
+@pytest.mark.parametrize("by", BYS)
+@given(rows=campaigns())
+@settings(max_examples=12)
+def test_every_grouping_gives_the_table_of_messages(by, rows):
+    """Each way of grouping is tried on pandas and polars, with people."""
+    expected = tally(messages(rows), by=BYS[by], people="contact_id")
+
+    assert expected == tally(pd.DataFrame(rows), by=BYS[by], people="contact_id")
+    assert expected == tally(typed(rows).lazy(), by=BYS[by], people="contact_id")
+
+
+# --- one table, added up -----------------------------------------------------------------------
+
+
+@given(rows=campaigns(), by=bys, data=st.data())
+def test_tallies_of_the_parts_add_up_to_the_whole(rows, by, data):
+    """However the messages are split, the tallies of the parts add up to the tally of them all; people do not."""
+    places = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=3)))
+    parts = [messages(rows[start:end]) for start, end in itertools.pairwise([0, *places, len(rows)])]
+
+    added = sum((tally(part, by=by, people="contact_id") for part in parts), Tally())
+
+    assert without_people(added) == without_people(tally(messages(rows), by=by))
+
+
+@given(rows=campaigns(), by=bys)
+def test_total_of_the_groups_is_the_table_without_groups(rows, by):
+    """Groups add up to what is counted without them."""
+    assert without_people(tally(rows, by=by).total()) == without_people(tally(rows))
+
+
+@given(rows=campaigns(least=0), by=st.sampled_from([None, "variant", ("variant", "campaign_id")]), person=people)
+def test_a_tally_survives_json(rows, by, person):
+    """A tally that is written as JSON and read again is the same, people and reasons included."""
+    table = tally(messages(rows), by=by, people=person)
+
+    assert table == Tally.from_dict(json.loads(json.dumps(table.to_dict())))
+
+
+@pytest.mark.parametrize("policy", BOUNCE_POLICIES)
+@pytest.mark.parametrize("profile", PROFILES)
+@given(rows=campaigns())
+@settings(max_examples=10)
+def test_the_counts_share_out_the_messages(profile, policy, rows):
+    """Under every profile and bounce policy each message is in one count, and the sums of counts are what they say."""
+    chosen = PROFILES[profile].with_bounces(policy)
+
+    counts = read_tally(tally(rows), profile=chosen).counts
+
+    assert counts.total == len(rows)
+    assert counts.failed == counts.soft + counts.hard + counts.deleted + counts.other
+    assert counts.sent == counts.processing + counts.delivered + counts.unconfirmed + counts.failed
+    assert counts.total == (
+        counts.skipped + counts.canceled + counts.pending + counts.refused + counts.unknown + counts.sent
+    )
+
+
+@given(rows=campaigns(), by=bys)
+def test_another_profile_needs_no_recount(rows, by):
+    """One table read under each profile gives what counting under that profile gives."""
+    table = tally(rows, by=by)
+
+    for profile in PROFILES.values():
+        read, counted = (
+            read_tally(table, profile=profile, grouped=True),
+            summarize(rows, by=by or (), profile=profile),
+        )
+        assert {group: each.to_dict() for group, each in read.items()} == {
+            group: each.to_dict() for group, each in counted.items()
+        }
+
+
+@given(rows=campaigns(), kind=st.sampled_from([*FORMS]))
+@settings(max_examples=20)
+def test_no_row_and_no_frame_is_changed(rows, kind):
+    """What is counted is as it was: the values of rows, and the values and types of frames."""
+    before, after = FORMS[kind](rows), FORMS[kind](rows)
+    if not isinstance(before, list | types.GeneratorType):
+        tally(after, by="variant", people="contact_id", carrier="twilio")
+
+        assert_same_frame(before, after)
+        return
+    copies = [dict(row) for row in rows]
+    tally(after, by="variant", people="contact_id")
+    assert copies == rows
+
+
+def assert_same_frame(before, after):
+    """Check that two frames of one engine have the same columns, types and values."""
+    if isinstance(before, pd.DataFrame):
+        pd.testing.assert_frame_equal(before, after)
+        return
+    one, other = nw.from_native(before, pass_through=False), nw.from_native(after)
+    assert one.collect_schema() == other.collect_schema()
+    assert one.lazy().collect().rows() == other.lazy().collect().rows()
+
+
+# --- what came back: followed live, folded, or as tables ---------------------------------------
+
+
+def follow(story, by):
+    """Return the live tally of a story, the messages added between its events."""
+    live = Live(by=by)
+    middle = len(story.events) // 2
+    live.apply_many(story.events[:middle])
+    live.add(story.messages, parts=story.parts)
+    live.add(story.messages, parts=story.parts)
+    for event in story.events[middle:]:
+        live.apply(event)
+    return live
+
+
+OUTCOMES = {
+    Status.PENDING: Outcome.PLANNED,
+    Status.SKIPPED: Outcome.PLANNED,
+    Status.CANCELED: Outcome.CANCELED,
+    Status.REFUSED: Outcome.REFUSED,
+    Status.UNKNOWN: Outcome.UNKNOWN,
+}
+
+
+def told_once(story, message, kind):
+    """Return the events of one kind about a message, each one once."""
+    return list(dict.fromkeys(e for e in story.events if type(e) is kind and e.message_id == message.message_id))
+
+
+def settle(story, message):
+    """Return a message as it stands after everything that came back, by folding it."""
+    receipts = told_once(story, message, Receipt)
+    if message.status not in NEVER_HANDED_OFF:
+        receipts.append(Receipt(status=message.status, carrier=message.carrier, error_code=message.error_code))
+    if message.status is not Status.SKIPPED or receipts:
+        attempt = Attempt(
+            parts=story.parts,
+            outcome=OUTCOMES.get(message.status, Outcome.TAKEN),
+            error_code=message.error_code,
+        )
+        state = fold(receipts, attempts=[attempt])
+        message = attrs.evolve(
+            message,
+            status=state.status,
+            error_code=state.error_code,
+            delivered_at=min(filter(None, (message.delivered_at, state.delivered_at)), default=None),
+            skip_reason=None,
+        )
+    return attrs.evolve(message, **engagement(story, message))
+
+
+def engagement(story, message):
+    """Return the counts of a message from the events about it."""
+    replies = told_once(story, message, Reply)
+    orders = told_once(story, message, Order)
+    stops = sum(reply.keyword is Keyword.OPT_OUT for reply in replies)
+    own, assisted = ([order for order in orders if order.assisted is wanted] for wanted in (False, True))
+    return {
+        "replies": len(replies) - stops,
+        "stop_replies": stops,
+        "clicks": len(told_once(story, message, Click)),
+        "opted_out": bool(told_once(story, message, OptOut)),
+        "orders": len(own),
+        "assisted_orders": len(assisted),
+    }
+
+
+def revenue(story):
+    """Return what the orders of a story brought, in millionths, by kind."""
+    once = dict.fromkeys(event for event in story.events if isinstance(event, Order) and event.revenue is not None)
+    found = Counter()
+    for order in once:
+        found["assisted_revenue" if order.assisted else "revenue", "EUR"] += int(order.revenue * 1_000_000)
+    return found
+
+
+@given(story=stories(), by=st.sampled_from([None, "variant"]))
+def test_live_is_the_fold_of_each_message(story, by):
+    """Receipts, replies, clicks, opt-outs and orders, shuffled and doubled, are counted live as if folded at the end."""
+    settled = tally([settle(story, message) for message in story.messages], by=by)
+
+    live = follow(story, by).tally()
+
+    assert live.by == settled.by
+    assert live.cells == settled.cells
+    assert live.latency == settled.latency
+    assert live.unmeasured == settled.unmeasured
+
+
+@given(story=stories())
+def test_live_money_is_what_messages_cost_and_orders_brought(story):
+    """Costs are counted when a message is added, revenue when its order comes, each order once."""
+    costs = tally(story.messages).money.get((), {})
+
+    money = follow(story, None).tally().money.get((), {})
+
+    assert money == Counter(costs) + revenue(story) or money == {**costs, **revenue(story)}
+
+
+@given(story=stories(), data=st.data())
+def test_live_does_not_depend_on_the_order(story, data):
+    """The same events in any order give the same live tally, its latest moment included."""
+    shuffled = story._replace(events=data.draw(st.permutations(story.events)))
+
+    assert follow(story, "variant").tally() == follow(shuffled, "variant").tally()
+
+
+@given(story=stories(), by=st.sampled_from([None, "variant"]))
+def test_live_without_events_is_the_tally_of_the_messages(story, by):
+    """Messages that were only added are counted as rows are."""
+    bare = story._replace(events=[], parts=1)
+    counted = [attrs.evolve(message, **engagement(bare, message)) for message in story.messages]
+
+    assert follow(bare, by).tally() == tally(counted, by=by)
