@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SPRING := examples/spring
 
 .PHONY: demo test check docs bench clean
@@ -30,14 +31,16 @@ clean:
 	rm -rf $(VENV)
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
+	@echo "building an environment in $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) pip
 
 # One stamp for each set of packages; pins are in constraints.txt.
 $(VENV)/demo.made: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[cli]"
+	@$(PIP) --editable ".[cli]"
 	@touch $@
 
 $(VENV)/%.made: $(VENV)/demo.made
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group $*
+	@echo "installing what $* needs" >&2
+	@$(PIP) --group $*
 	@touch $@

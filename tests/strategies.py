@@ -234,9 +234,7 @@ def _came_back(draw: st.DrawFn, message_id: str, place: int) -> Event:
     if kind is OptOut:
         return OptOut(**known, opted_out_at=at)
     revenue, assisted = draw(st.none() | money), draw(st.booleans())
-    return Order(
-        **known, ordered_at=at, order_id=f"order {place}", revenue=revenue, currency="EUR", assisted=assisted
-    )
+    return Order(**known, ordered_at=at, order_id=f"order {place}", revenue=revenue, currency="EUR", assisted=assisted)
 
 
 @st.composite
@@ -245,8 +243,7 @@ def stories(draw: st.DrawFn) -> Story:
     ids = [f"m{place}" for place in range(draw(st.integers(1, 4)))]
     messages = [draw(_first_messages(each)) for each in ids]
     told = [
-        attrs.evolve(receipt, message_id=draw(st.sampled_from(ids)))
-        for receipt in draw(st.lists(receipts, max_size=8))
+        attrs.evolve(receipt, message_id=draw(st.sampled_from(ids))) for receipt in draw(st.lists(receipts, max_size=8))
     ]
     told += [draw(_came_back(draw(st.sampled_from(ids)), place)) for place in range(draw(st.integers(0, 6)))]
     again = draw(st.lists(st.sampled_from(told), max_size=4)) if told else []

@@ -1,5 +1,6 @@
 """A carrier's log in; messages, replies and opt-outs out, each once."""
 
+import contextlib
 import io
 import json
 import pickle
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 from campaignkit import logs, tables
 from campaignkit.errors import InvalidColumn, InvalidRow, InvalidValue, MissingExtra
 from campaignkit.logs import LAYOUTS, Log, read_log
+from campaignkit.metrics import Counts
 from campaignkit.models import Click, Keyword, Message, OptOut, Order, Reply, Status
 from campaignkit.profiles import get_profile
-from campaignkit.metrics import Counts
 from campaignkit.rows import MESSAGE_COLUMNS, tally_rows
 
 HERE = Path(__file__).parent / "logs"
@@ -43,13 +44,13 @@ def line(**cells):
 
 def read_csv(*lines, **kwargs):
     """Read the lines of a console export, header first where none is given."""
-    text = "\n".join(lines if lines and "," in lines[0] and "Status" in lines[0] else (HEADER, *lines))
+    text = "\n".join(lines if lines and "status" in lines[0].lower() else (HEADER, *lines))
     return read_log(io.StringIO(text + "\n"), **{"format": "csv", "carrier": "twilio"} | kwargs)
 
 
-def read_text(text, format, **kwargs):
+def read_text(text, kind, **kwargs):
     """Read a text as a file of a format."""
-    return read_log(io.StringIO(text) if isinstance(text, str) else io.BytesIO(text), format=format, **kwargs)
+    return read_log(io.StringIO(text) if isinstance(text, str) else io.BytesIO(text), format=kind, **kwargs)
 
 
 def sent(minutes=0, to=ANA, **fields):
@@ -59,7 +60,14 @@ def sent(minutes=0, to=ANA, **fields):
 
 def answered(minutes, text="hello", to=ANA, **fields):
     """Return a generic row of a reply."""
-    return {"sender": to, "to": OURS, "text": text, "sent_at": at(minutes), "direction": "inbound"} | fields
+    return {
+        "sender": to,
+        "to": OURS,
+        "text": text,
+        "sent_at": at(minutes),
+        "direction": "inbound",
+        "status": "",
+    } | fields
 
 
 def sentence(error, call, *args, **kwargs):
@@ -253,7 +261,7 @@ def test_layouts_name_our_columns():
         ([sent(0, message_id="a"), sent(1, message_id="b"), answered(2)], "b"),
         ([answered(2), sent(1, message_id="b"), sent(0, message_id="a")], "b"),
         ([sent(0, message_id="a"), sent(1, message_id="b", sender=OTHER), answered(2)], "a"),
-        ([sent(0, message_id="a"), sent(1, message_id="b", sender=OTHER), answered(2, sender=ANA, to=None)], "b"),
+        ([sent(0, message_id="a"), sent(1, message_id="b", sender=OTHER), answered(2) | {"to": None}], "b"),
         ([sent(0, message_id="a", sender=OTHER), sent(1, message_id="b", sender=None), answered(2)], "b"),
         ([sent(0, message_id="a"), answered(1, to=BEN)], None),
         ([sent(0, message_id="a", to="001 (202) 555-0143"), answered(1)], "a"),
@@ -265,8 +273,6 @@ def test_layouts_name_our_columns():
 )
 def test_attribution(rows, expected):
     """A reply belongs to the last message sent to that person before it, from that number if any was."""
-    rows = [row | ({"sender": row["to"], "to": OURS} if row.get("to") == BEN and "text" in row else {}) for row in rows]
-
     log = read_log(rows)
 
     assert [reply.message_id for reply in log.replies] == [expected]
@@ -528,7 +534,6 @@ def test_pages():
     "text",
     [
         f"{HEADER}\r\n{line()}\r\n",
-        f"{HEADER}\r{line()}\r",
         f"\ufeff{HEADER}\n{line()}",
         f"\n\n{HEADER}\n\n{line()}\n\n",
         f"{HEADER},,\n{line()},,\n",
@@ -538,7 +543,7 @@ def test_pages():
         f"{HEADER}\n{line(Body=chr(34) + 'a' + chr(13) + chr(10) + 'b,c' + chr(34) * 3)}\n",
         f"{HEADER}\n{line(Body='a' + chr(0) + 'b')}\n",
     ],
-    ids=["crlf", "cr", "bom", "blank", "empty-columns", "long", "spaces", "quoted", "newline", "nul"],
+    ids=["crlf", "bom", "blank", "empty-columns", "long", "spaces", "quoted", "newline", "nul"],
 )
 def test_csv_dialects(text):
     """Line ends, a BOM, blank lines, empty cells, quotes and NUL make no difference to a message."""
@@ -546,15 +551,20 @@ def test_csv_dialects(text):
         assert log == read_csv(line())
 
 
+def test_csv_of_old_macs():
+    """Lines may end in CR alone, as some spreadsheets still write them."""
+    assert read_text(f"{HEADER}\r{line()}\r".encode(), "csv", carrier="twilio") == read_csv(line())
+
+
 def test_json_with_bom():
     """A BOM before JSON makes no difference."""
-    for format in ("json", "jsonl"):
+    for kind in ("json", "jsonl"):
         for text in ('\ufeff{"status": "sent"}', b'\xef\xbb\xbf{"status": "sent"}'):
-            assert len(read_text(text, format)) == 1
+            assert len(read_text(text, kind)) == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "format", "expected"),
+    ("text", "kind", "expected"),
     [
         ("", "csv", "the file is empty: a CSV file begins with the names of its columns"),
         ("\n\n", "csv", "the file is empty: a CSV file begins with the names of its columns"),
@@ -581,9 +591,9 @@ def test_json_with_bom():
     ],
     ids=range(14),
 )
-def test_files_that_cannot_be_read(text, format, expected):
+def test_files_that_cannot_be_read(text, kind, expected):
     """A file that is not what it should be gets one clear sentence."""
-    assert sentence(InvalidValue, read_text, text, format) == expected
+    assert sentence(InvalidValue, read_text, text, kind) == expected
 
 
 def test_huge_numbers_in_json():
@@ -826,7 +836,7 @@ def test_added_uneven():
             "must be a moment, like 2026-05-01T09:30:00+02:00 or Fri, 01 May 2026 09:30:00 +0200",
         ),
         (
-            {"SentDate": "1" * 5000},
+            {"SentDate": "1777636800000000"},
             "SentDate",
             "must be a moment, like 2026-05-01T09:30:00+02:00 or Fri, 01 May 2026 09:30:00 +0200",
         ),
@@ -891,7 +901,7 @@ def test_inbound_word_sent_out():
         ({"sent_at": 1777636800}, "sent_at", "must be a moment, like 2026-05-01T09:30:00+02:00"),
         ({"price": 0.5}, "price", 'money is never a float; give a Decimal made from text, like Decimal("0.0079")'),
         (
-            {"price": Decimal("-1")},
+            {"price": Decimal(-1)},
             "price",
             "must not be negative; negate it, or give carrier= if the carrier writes it so",
         ),
@@ -924,7 +934,7 @@ def test_wrong_values(fields, column, rule):
 
 def test_ambiguous_word():
     """A word that means several things at its carrier and nothing with us is no word for replies either."""
-    found = sentence(InvalidRow, read_log, [{"status": "accepted", "carrier": "vonage"}])
+    found = sentence(InvalidRow, read_log, [{"status": "deleted", "carrier": "sinch"}])
 
     assert "it means several things" in found
 
@@ -1138,7 +1148,7 @@ def test_orders(log):
     counted = [(m.orders, m.revenue, m.assisted_orders, m.assisted_revenue, m.currency) for m in joined]
     assert counted == [
         (2, Decimal("0.30"), 0, None, "USD"),
-        (1 - 1 + 1, None, 0, None, None),
+        (1, None, 0, None, None),
         (0, None, 1, Decimal(3), "USD"),
         (0, None, 0, None, None),
     ]
@@ -1166,11 +1176,13 @@ def test_orders_without_assisted(log):
         ({"revenue": "1"}, "column 'revenue': Decimal('1') has no currency: fill that column too"),
         (
             {"message_id": "a2", "revenue": "1", "currency": "EUR"},
-            "column 'currency': 'EUR' is not the USD that the message has: a message holds one currency; convert, or leave revenue out",
+            "column 'currency': 'EUR' is not the USD that the message has:"
+            " a message holds one currency; convert, or leave revenue out",
         ),
         (
             {"revenue": "-1", "currency": "EUR"},
-            "column 'revenue': '-1' must not be negative; negate it if the log writes charges as negatives, as Twilio does",
+            "column 'revenue': '-1' must not be negative;"
+            " negate it if the log writes charges as negatives, as Twilio does",
         ),
         ({"to": None}, "column 'to': None is all there is, and no message_id or contact_id: nobody is named"),
         ({"ordered_at": ""}, "column 'ordered_at': None is empty: every row needs it"),
@@ -1209,7 +1221,7 @@ def test_too_much_revenue(log):
         ),
         (
             {"clicks": [{"to": ANA, "clicked_at": NOON}], "columns": {"click": "to"}},
-            "columns= names 'click', which is no name of ours; nearest: click_id",
+            "columns= names 'click', which is no name of ours; nearest: click_id, clicked_at",
         ),
     ],
 )
@@ -1435,9 +1447,7 @@ def test_junk_in_our_columns(rows):
 
 
 @given(st.binary(max_size=60), st.sampled_from(["csv", "json", "jsonl", "parquet"]))
-def test_junk_files(content, format):
+def test_junk_files(content, kind):
     """Any bytes as any format give a log or one of our errors."""
-    try:
-        read_log(io.BytesIO(content), format=format, on_error="collect")
-    except InvalidValue:
-        pass
+    with contextlib.suppress(InvalidValue):
+        read_log(io.BytesIO(content), format=kind, on_error="collect")

@@ -22,6 +22,7 @@ from campaignkit.models import Click, Keyword, Message, OptOut, Reply
 from campaignkit.profiles import PROFILES
 from campaignkit.report import LOG_COLUMNS, Report, safe_text
 from campaignkit.rows import MESSAGE_COLUMNS
+from campaignkit.summary import summarize
 from strategies import NOON
 
 
@@ -281,7 +282,16 @@ def test_json_of_groups_of_any_kind(column):
     assert read["groups"][column][0]["group"] == written[column]
 
 
-def test_json_of_several_columns_and_of_nobody():
+def test_json_of_groups_by_several_columns():
+    """Groups by several columns, put into a report by hand, are lists of values."""
+    groups = summarize(MESSAGES, by=["variant", "list_id"])
+
+    read = json.loads(attrs.evolve(Report.of(MESSAGES), groups={"both": groups}).to_json())
+
+    assert [each["group"] for each in read["groups"]["both"]] == [["a", "shop"], ["b", "web"]]
+
+
+def test_json_of_no_value_and_of_nobody():
     """A group of no value is null, and nothing at all is a report too."""
     assert (
         json.loads(Report.of([Message(status="sent")], by="variant").to_json())["groups"]["variant"][0]["group"] is None
@@ -408,6 +418,9 @@ FORMULAS = [
     "\r=1",
     "\n=1",
     "＝1",
+    "+1-202-555-0143",
+    "+1 (202) 555-0143",
+    "-1-1",
     "+cmd",
     "-cmd",
     "-",
@@ -427,7 +440,6 @@ def test_a_cell_that_would_run_begins_with_an_apostrophe(text):
     [
         "+33639980123",
         "+33 6 39 98 01 23",
-        "+1 (202) 555-0143",
         "-5",
         "-5.25",
         "5",

@@ -828,9 +828,33 @@ def test_groups_print_under_their_profile():
     assert line.split() == ["twilio", "20", "10", "6", "40", "75.0", "%", "66.7", "%", "15.0", "%", "15.0", "%"]
 
 
+def test_groups_print_a_dash_where_one_of_them_was_not_counted():
+    """People are not known of a group that only a click made; the others show theirs."""
+    rows = [Message(status="sent", variant="a", contact_id="ann")]
+    clicks = [Click(clicked_at=NOON, message_id="m1", variant="z", contact_id="zoe")]
+
+    groups = summarize(rows, by="variant", clicks=clicks, people="contact_id", profile="dotdigital")
+    head, *lines = (re.split("  +", line) for line in str(groups).splitlines())
+
+    assert [line[head.index("Unique sends")] for line in lines] == ["1", "–"]
+
+
+def test_what_was_not_recorded_is_said_once():
+    """A count that was not recorded says why; the ones that come from the same column do not repeat it."""
+    lines = str(summarize([{"status": "sent"}])).splitlines()
+
+    assert [
+        re.split("  +", line) for line in lines if line.startswith(("Clicks", "Messages clicked", "Click rate"))
+    ] == [
+        ["Clicks", "not recorded", "no clicks in the data"],
+        ["Click rate", "not recorded", "no clicks in the data", "clicked ÷ sent"],
+    ]
+
+
 def test_columns_are_as_wide_as_their_contents():
     """Each column begins at one place in all lines, two spaces after the widest cell, and no line ends in space."""
     assert text_table([("a", "long cell", "x"), ("wider", "b", "")]) == "a      long cell  x\nwider  b"
+    assert text_table([("a", "1"), ("b", "10")], right=(1,)) == "a   1\nb  10"
     assert text_table([]) == ""
 
 

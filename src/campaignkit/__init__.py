@@ -1,4 +1,4 @@
-"""Send, track and measure SMS/MMS campaigns from any Python program.
+"""Measure SMS/MMS campaigns from any Python program.
 
     >>> import campaignkit as ck
     >>> s = ck.summarize([ck.Message(status="delivered"), ck.Message(status="failed")])

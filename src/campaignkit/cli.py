@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from campaignkit.errors import CampaignKitError, MissingExtra
+from campaignkit.errors import CampaignKitError, InvalidValue, MissingExtra
 
 try:
     import rich.console
@@ -64,12 +64,24 @@ def report(
     profile: Annotated[str, typer.Option(help="whose definitions to use")] = "campaignkit",
     format: Annotated[Format, typer.Option(help="text and json are the report, csv the message log")] = Format.TEXT,  # noqa: A002
     output: Annotated[Path | None, typer.Option("--output", "-o", help="write here, not to standard output")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="our name = theirs, where the log has another; may be repeated")
+    ] = None,
+    input_format: Annotated[str | None, typer.Option(help="csv, json, jsonl or parquet, if the name does not say")] = None,
     timezone: Annotated[str | None, typer.Option(help="the zone of times that name none")] = None,
     on_error: Annotated[OnError, typer.Option(help="stop at a bad row, or report the rest beside it")] = OnError.RAISE,
 ) -> None:
     """Print the report of a message log."""
     with _bar(file) as advance:
-        log = read_log(file, carrier=carrier, timezone=timezone, on_error=on_error.value, on_progress=advance)
+        log = read_log(
+            file,
+            carrier=carrier,
+            columns=dict(map(_pair, column or ())) or None,
+            format=input_format,
+            timezone=timezone,
+            on_error=on_error.value,
+            on_progress=advance,
+        )
     if audience or clicks or orders:
         log = log.attach(audience=audience, clicks=clicks, orders=orders)
     made = Report.of(log, by=by or None, profile=profile)
@@ -79,6 +91,13 @@ def report(
         text = made.to_json() if format is Format.JSON else made.to_text()
         sys.stdout.write(text) if output is None else output.write_text(text, encoding="utf-8")
     sys.stdout.flush()  # a pipe closed by its reader is found out here, where typer ends quietly, and not at exit
+
+
+def _pair(text: str) -> tuple[str, str]:
+    ours, sign, theirs = text.partition("=")
+    if not (ours and sign and theirs):
+        raise InvalidValue(f"--column is {text!r}: give our name, an equals sign and theirs, like status=State")
+    return ours, theirs
 
 
 @contextlib.contextmanager

@@ -9,18 +9,26 @@ of rows: rows of one message are joined, and a reply finds its message by number
 
 from __future__ import annotations
 
-import bisect
 import collections
 import functools
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
-from decimal import Context
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
 
-from campaignkit.consent import match_keyword
+from campaignkit.attribution import (
+    REPLY_COUNTS,
+    REPLY_FIELDS,
+    Attached,
+    Columns,
+    Fields,
+    answer,
+    attach_audience,
+    attach_clicks,
+    attach_orders,
+)
 from campaignkit.delivery import fold
 from campaignkit.errors import AmbiguousCode, InvalidColumn, InvalidRow, InvalidValue, shown
 from campaignkit.metrics import parse_zone
@@ -31,7 +39,6 @@ from campaignkit.models import (
     NEVER_HANDED_OFF,
     CellKey,
     Click,
-    Keyword,
     Message,
     OptOut,
     Order,
@@ -39,15 +46,10 @@ from campaignkit.models import (
     Reply,
     Status,
     money_of,
-    parse_money,
 )
 from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES
 from campaignkit.tables import Table, open_table, read_rows, rule_of
 from campaignkit.verdicts import CARRIERS, INBOUND, check_carrier, code_with_word, parse_status_word, status_table
-
-_Fields = dict[str, Any]
-_Columns = dict[str, list[Any]]
-_Key = tuple[str | None, ...]
 
 LAYOUTS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = {
     "twilio": (
@@ -90,26 +92,12 @@ LAYOUTS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = {
 LOG_COLUMNS: Final = (*MESSAGE_COLUMNS, "direction", "text")
 """Columns that a log without a carrier's layout may have."""
 
-AUDIENCE_COLUMNS: Final = ("contact_id", "contact_name", "campaign_id", "variant", "list_id")
-"""What an audience says of a number."""
-
 _NO_ERROR: Final = {"twilio": "0"}
-_REPLY_COUNTS: Final = ("replies", "stop_replies", "opted_out")
-_ORDER_COUNTS: Final = ("orders", "revenue", "assisted_orders", "assisted_revenue")
-_REPLY_FIELDS: Final = ("to", "sender", "received_at", "text", "reply_id", "account_id")
-_EVENT_KEYS: Final = ("message_id", "contact_id", "to")
-_IDENTITY: Final = (*_EVENT_KEYS, "contact_name", "campaign_id", "variant", "list_id", "account_id", "sender")
-_ATTACHED_COLUMNS: Final = {
-    "audience": ("to", *AUDIENCE_COLUMNS),
-    "clicks": ("clicked_at", *_EVENT_KEYS, "click_id", "url"),
-    "orders": ("ordered_at", *_EVENT_KEYS, "order_id", "revenue", "currency", "assisted"),
-}
 # Of two rows about one message that no carrier took, the one further down is the later.
 _STAGES: Final = (Status.PENDING, Status.UNKNOWN, Status.SKIPPED, Status.REFUSED, Status.CANCELED)
 _EARLIEST: Final = frozenset({"created_at", "sent_at", "delivered_at", "received_at"})
-_FORMATTING: Final = str.maketrans("", "", " -.()\u00a0\u2010\u2011\u2012\u2013")
-_EXACT: Final = Context(prec=60, traps=[])
 _CHUNK: Final = 8192
+_EVENTS: Final = {"clicks": attach_clicks, "orders": attach_orders}
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -168,11 +156,11 @@ class Log:
             raise InvalidValue("something is attached to one of the logs: add them first, then attach once")
         messages, replies = _Messages(MESSAGE_COLUMNS), _Replies()
         for log in (self, other):
-            derived = dict.fromkeys(_REPLY_COUNTS if log._counts_replies else ())
+            derived = dict.fromkeys(REPLY_COUNTS if log._counts_replies else ())
             for message in log:
-                messages.add(0, {**_fields_of(message, MESSAGE_COLUMNS), **derived})
+                messages.add(0, {name: getattr(message, name) for name in MESSAGE_COLUMNS} | derived)
             for reply in log.replies:
-                replies.add(_fields_of(reply, _REPLY_FIELDS))
+                replies.add({name: getattr(reply, name) for name in REPLY_FIELDS})
         uneven = messages.drop_uneven({})
         if uneven:
             raise InvalidColumn(f"{uneven[0].column} is given in one log only: read both with it, or both without")
@@ -222,11 +210,15 @@ class Log:
         sources = {kind: source for kind, source in given.items() if source is not None}
         self._check_attachable(sources, columns)
         zone = None if timezone is None else parse_zone(timezone)
-        held, log = _columns_of(self.messages), self
+        held, changed, lost = _columns_of(self.messages), Fields(), self.unattributed
         for kind, source in sources.items():
             with open_table(source, format) as table:
-                log = _ATTACH[kind](log, held, _Attached(kind, table, columns, zone))
-        return attrs.evolve(log, messages=_build(held), attached=self._attached | sources.keys())
+                rows = Attached(kind, table, columns, zone)
+                found = attach_audience(held, rows, self.replies) if kind == "audience" else _EVENTS[kind](held, rows)
+            lost += found.pop("unattributed", 0)
+            changed |= found
+        attached = self._attached | sources.keys()
+        return attrs.evolve(self, messages=_build(held), unattributed=lost, attached=attached, **changed)
 
     def _check_attachable(self, sources: Mapping[str, object], columns: Mapping[str, str] | None) -> None:
         twice = sorted(self._attached & sources.keys())
@@ -322,7 +314,7 @@ class _Reading:
         self._replies = _Replies()
         self._meaning = functools.lru_cache(4096)(functools.partial(_meaning, ours_first=carrier is None))
 
-    def take(self, item: tuple[int, _Fields] | InvalidRow) -> None:
+    def take(self, item: tuple[int, Fields] | InvalidRow) -> None:
         """Take a row in.
 
         Raises:
@@ -353,10 +345,10 @@ class _Reading:
 
     def _keep(self, error: InvalidRow) -> None:
         if not self._collect:
-            raise error
+            raise error from None
         self._errors.append(error)
 
-    def _add(self, number: int, fields: _Fields) -> None:
+    def _add(self, number: int, fields: Fields) -> None:
         carrier = fields["carrier"] = self._carrier or fields.get("carrier")
         word, direction = fields.get("status"), fields.get("direction")
         if _is_inbound_word(carrier, word) if direction is None else _is_inbound(direction):
@@ -431,7 +423,7 @@ def _meaning(carrier: str | None, word: str, code: str | None, *, ours_first: bo
     return meaning.status, code_with_word(carrier, known, word, meaning)
 
 
-def _check_together(fields: _Fields) -> None:
+def _check_together(fields: Fields) -> None:
     """Check what only two fields together can break; take the sign off a price where it means nothing."""
     price = fields.get("price")
     if price is not None and price.is_signed():
@@ -448,7 +440,7 @@ def _check_together(fields: _Fields) -> None:
         raise _Wrong("skip_reason", fields["skip_reason"], f"does not go with the status {fields['status'].value}")
 
 
-def _reply(fields: _Fields) -> _Fields:
+def _reply(fields: Fields) -> Fields:
     at = fields.get("sent_at") or fields.get("created_at")
     if at is None:
         raise _Wrong("sent_at", None, "is empty: a reply needs the moment it was received")
@@ -469,13 +461,13 @@ class _Messages:
     """Messages in columns; rows with one id are joined."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.columns: _Columns = {name: [] for name in names}
+        self.columns: Columns = {name: [] for name in names}
         self.duplicates = 0
         self._numbers: list[int] = []
         self._places: dict[str, int] = {}
-        self._waiting: list[_Fields] = []  # a whole chunk enters the columns in half the time
+        self._waiting: list[Fields] = []  # a whole chunk enters the columns in half the time
 
-    def add(self, number: int, fields: _Fields) -> None:
+    def add(self, number: int, fields: Fields) -> None:
         """Add a row, or join it with the one that has its id. It has the fields of every row before."""
         identity = fields.get("message_id")
         if identity is not None:
@@ -493,7 +485,7 @@ class _Messages:
             values.extend([fields.get(name) for fields in self._waiting])
         self._waiting.clear()
 
-    def _join(self, place: int, fields: _Fields) -> None:
+    def _join(self, place: int, fields: Fields) -> None:
         self.duplicates += 1
         first = len(self._numbers) - len(self._waiting)
         if place >= first:
@@ -523,11 +515,11 @@ class _Replies:
     """Replies as fields; rows with one id are joined."""
 
     def __init__(self) -> None:
-        self.rows: list[_Fields] = []
+        self.rows: list[Fields] = []
         self.duplicates = 0
-        self._known: dict[str, _Fields] = {}
+        self._known: dict[str, Fields] = {}
 
-    def add(self, fields: _Fields) -> None:
+    def add(self, fields: Fields) -> None:
         """Add a row, or join it with the one that has its id."""
         identity = fields["reply_id"]
         known = fields if identity is None else self._known.setdefault(identity, fields)
@@ -538,7 +530,7 @@ class _Replies:
         self.duplicates += 1
 
 
-def _join_fields(one: _Fields, other: _Fields) -> _Fields:
+def _join_fields(one: Fields, other: Fields) -> Fields:
     """Return the fields of ``one`` joined with those of ``other``: the same, whichever comes first."""
     joined = {}
     for name, value in one.items():
@@ -547,7 +539,7 @@ def _join_fields(one: _Fields, other: _Fields) -> _Fields:
     return joined
 
 
-def _join_messages(one: _Fields, other: _Fields) -> _Fields:
+def _join_messages(one: Fields, other: Fields) -> Fields:
     if all(other.get(name) == value for name, value in one.items()):
         return one
     joined = _join_fields(one, other)
@@ -557,7 +549,7 @@ def _join_messages(one: _Fields, other: _Fields) -> _Fields:
     return {name: joined[name] for name in one}
 
 
-def _join_states(one: _Fields, other: _Fields) -> _Fields:
+def _join_states(one: Fields, other: Fields) -> Fields:
     """Return the status and code of two rows about one message, as if both were receipts of it."""
     states = [(each["status"], each.get("error_code"), each["carrier"]) for each in (one, other)]
     if states[0] == states[1]:
@@ -569,24 +561,23 @@ def _join_states(one: _Fields, other: _Fields) -> _Fields:
     return {"status": state.status, "error_code": state.error_code}
 
 
-# --- who answered what -------------------------------------------------------------------------
+# --- building ----------------------------------------------------------------------------------
 
 
 def _joined(messages: _Messages, replies: _Replies, *, counts_replies: bool, **others: Any) -> Log:
     """Return the log of messages and replies, each answer counted with the message it belongs to."""
     held = {name: values for name, values in messages.columns.items() if name == "status" or _any(values)}
+    given = next((name for name in REPLY_COUNTS if name in held), None)
+    if counts_replies and given is not None:
+        raise InvalidColumn(f"replies are given twice: as rows, and in the column {given!r}; leave one out")
+    answers = answer(held, replies.rows)
     if counts_replies:
-        given = next((name for name in _REPLY_COUNTS if name in held), None)
-        if given is not None:
-            raise InvalidColumn(f"replies are given twice: as rows, and in the column {given!r}; leave one out")
-    answers = _answers(held, replies.rows)
-    if counts_replies:
-        held.update(_reply_counts(len(held["status"]), answers))
+        held.update(answers.counts)
     return Log(
         messages=_build(held),
-        replies=tuple(reply for _, reply in answers),
-        opt_outs=_opt_outs(answers),
-        unattributed=sum(owner is None for owner, _ in answers),
+        replies=answers.replies,
+        opt_outs=answers.opt_outs,
+        unattributed=answers.unattributed,
         counts_replies=counts_replies,
         **others,
     )
@@ -596,279 +587,12 @@ def _any(values: Iterable[Any]) -> bool:
     return any(value is not None for value in values)
 
 
-_Answers = list[tuple[int | None, Reply]]
-
-
-def _answers(held: _Columns, rows: Sequence[_Fields], people: Mapping[str | None, _Fields] | None = None) -> _Answers:
-    """Return each reply with the place of the message it belongs to."""
-    wanted = []
-    for fields in rows:
-        number, ours = _bare(fields["to"]), _bare(fields["sender"])
-        keys = [("to", number, ours), ("to", number)] if number else []
-        wanted.append((fields["received_at"], keys if ours else keys[1:]))
-    owners = _owners(held, wanted)
-    answers: _Answers = []
-    for owner, fields in zip(owners, rows, strict=True):
-        known = _event_fields(held, owner, fields)
-        if owner is None and people:
-            person = people.get(_bare(fields["to"]), {})
-            known = known | {name: person.get(name) for name in ("contact_id", "contact_name")}
-        answers.append((owner, Reply(**known, keyword=match_keyword(fields["text"]))))
-    return answers
-
-
-def _opt_outs(answers: _Answers) -> tuple[OptOut, ...]:
-    return tuple(
-        OptOut(opted_out_at=reply.received_at, text=reply.text, **_fields_of(reply, _IDENTITY))
-        for _, reply in answers
-        if reply.keyword is Keyword.OPT_OUT
-    )
-
-
-def _reply_counts(size: int, answers: _Answers) -> _Columns:
-    counts: _Columns = {"replies": [0] * size, "stop_replies": [0] * size, "opted_out": [False] * size}
-    for owner, reply in answers:
-        if owner is None:
-            continue
-        if reply.keyword is Keyword.OPT_OUT:
-            counts["stop_replies"][owner] += 1
-            counts["opted_out"][owner] = True
-        else:
-            counts["replies"][owner] += 1
-    return counts
-
-
-def _owners(held: _Columns, wanted: Sequence[tuple[datetime, Sequence[_Key]]]) -> list[int | None]:
-    """Return the place of the last message sent before each moment to each person.
-
-    Args:
-        held: the messages.
-        wanted: moment, and the keys to look under, the first that has a message before deciding.
-    """
-    index = _index(held, {key for _, keys in wanted for key in keys})
-    return [_last_before(at, keys, index) for at, keys in wanted]
-
-
-def _last_before(at: datetime, keys: Iterable[_Key], index: Mapping[_Key, list[_Sent]]) -> int | None:
-    for key in keys:
-        sent = index.get(key, [])
-        place = bisect.bisect_right(sent, at, key=operator.itemgetter(0))
-        if place:
-            return sent[place - 1][-1]
-    return None
-
-
-_Sent = tuple[datetime, str, int]
-
-
-def _index(held: _Columns, wanted: set[_Key]) -> Mapping[_Key, list[_Sent]]:
-    """Return the messages under each wanted key in the order they were sent; the id decides between equals."""
-    index: collections.defaultdict[_Key, list[_Sent]] = collections.defaultdict(list)
-    names = {key[1] for key in wanted}
-    nothing = [None] * len(held["status"])
-    columns = [held.get(name, nothing) for name in ("sent_at", "message_id", "to", "sender", "contact_id")]
-    for place, (at, identity, to, sender, contact) in enumerate(zip(*columns, strict=True) if wanted else ()):
-        number = _bare(to)
-        if at is None or (number not in names and contact not in names):
-            continue
-        for key in (("to", number), ("to", number, _bare(sender)), ("contact", contact)):
-            if key in wanted:
-                index[key].append((at, identity or "", place))
-    for sent in index.values():
-        sent.sort()
-    return index
-
-
-def _bare(number: str | None) -> str | None:
-    """Return a number without formatting, for finding it again."""
-    if number is None or (number[0] == "+" and number[1:].isdigit()):
-        return number
-    bare = number.translate(_FORMATTING)
-    return f"+{bare[2:]}" if bare.startswith("00") else bare
-
-
-def _fields_of(noun: object, names: Iterable[str]) -> _Fields:
-    return {name: getattr(noun, name) for name in names}
-
-
-def _event_fields(held: _Columns, owner: int | None, fields: _Fields) -> _Fields:
-    """Return an event's fields with what its message knows beyond them."""
-    if owner is None:
-        return fields
-    known = dict(fields)
-    for name in _IDENTITY:
-        if known.get(name) is None and name in held:
-            known[name] = held[name][owner]
-    return known
-
-
-# --- attaching ---------------------------------------------------------------------------------
-
-
-class _Attached:
-    """The rows of a table to attach."""
-
-    def __init__(self, kind: str, table: Table, columns: Mapping[str, str] | None, zone: tzinfo | None) -> None:
-        wanted = _ATTACHED_COLUMNS[kind]
-        self.places = table.find({name: name for name in wanted}, columns, wanted)
-        self._table, self._zone = table, zone
-        needed = wanted[0]
-        missing = needed if needed not in self.places else None
-        if missing is None and kind != "audience" and not self.places.keys() & set(_EVENT_KEYS):
-            missing = "to"
-        if missing is not None and table.columns:
-            raise InvalidColumn(
-                f"the {kind} have no column {missing!r}: give columns={{{missing!r}: their name}}."
-                f" The columns: {shown(', '.join(table.columns))}"
-            )
-        self.needed = needed
-
-    def __iter__(self) -> Iterator[tuple[int, _Fields]]:
-        for item in read_rows(self._table, self.places, self._zone):
-            if isinstance(item, InvalidRow):
-                raise item
-            number, fields = item
-            if fields.get(self.needed) is None:
-                raise self.wrong(number, self.needed, None, "is empty: every row needs it")
-            yield number, fields
-
-    def wrong(self, number: int, name: str, value: object, rule: str) -> InvalidRow:
-        """Return the error about one field of a row."""
-        label = self._table.columns[self.places[name]] if name in self.places else name
-        return InvalidRow(number, label, value, rule)
-
-
-def _attach_audience(log: Log, held: _Columns, rows: _Attached) -> Log:
-    people = _people(rows)
-    size = len(held["status"])
-    numbers = [_bare(to) for to in held.get("to", [None] * size)]
-    for name in AUDIENCE_COLUMNS:
-        if name in rows.places:
-            own = held.get(name, [None] * size)
-            theirs = (people.get(number, {}).get(name) for number in numbers)
-            held[name] = [each if value is None else value for value, each in zip(own, theirs, strict=True)]
-    answers = _answers(held, [_fields_of(reply, _REPLY_FIELDS) for reply in log.replies], people)
-    return attrs.evolve(
-        log,
-        replies=tuple(reply for _, reply in answers),
-        opt_outs=_opt_outs(answers),
-        unmatched=sum(number not in people for number in numbers),
-    )
-
-
-def _people(rows: _Attached) -> dict[str | None, _Fields]:
-    people: dict[str | None, _Fields] = {}
-    first: dict[str | None, int] = {}
-    for number, fields in rows:
-        to = fields.pop("to")
-        known = people.setdefault(_bare(to), fields)
-        row = first.setdefault(_bare(to), number)
-        if known != fields:
-            name = next(each for each in fields if known[each] != fields[each])
-            rule = f"is also in row {row}, with another {name}: keep one row for each number"
-            raise rows.wrong(number, "to", to, rule)
-    return people
-
-
-def _attach_clicks(log: Log, held: _Columns, rows: _Attached) -> Log:
-    if "clicks" in held:
-        raise InvalidColumn("clicks are given twice: attached, and in the column 'clicks'; leave one out")
-    counts = [0] * len(held["status"])
-    events = _attached_events(held, rows, "click_id")
-    for owner, _, _ in events:
-        if owner is not None:
-            counts[owner] += 1
-    clicks = tuple(Click(**_event_fields(held, owner, fields)) for owner, _, fields in events)
-    held["clicks"] = counts
-    return attrs.evolve(log, clicks=clicks, unattributed=log.unattributed + _lost(events))
-
-
-_Events = list[tuple[int | None, int, _Fields]]
-
-
-def _lost(events: _Events) -> int:
-    return sum(owner is None for owner, _, _ in events)
-
-
-def _attached_events(held: _Columns, rows: _Attached, identity: str) -> _Events:
-    """Return the place of each event's message, its row and its fields; each id once."""
-    known: set[str] = set()
-    taken = []
-    for number, fields in rows:
-        if all(fields.get(name) is None for name in _EVENT_KEYS):
-            raise rows.wrong(number, "to", None, "is all there is, and no message_id or contact_id: nobody is named")
-        if fields.get(identity) in known:
-            continue
-        known.update(filter(None, [fields.get(identity)]))
-        taken.append((number, fields))
-    by_id = {each: place for place, each in enumerate(held.get("message_id", ()))}
-    wanted = [(fields[rows.needed], _person_keys(fields)) for _, fields in taken]
-    found = _owners(held, wanted)
-    return [
-        (owner if fields.get("message_id") is None else by_id.get(fields["message_id"]), number, fields)
-        for owner, (number, fields) in zip(found, taken, strict=True)
-    ]
-
-
-def _person_keys(fields: _Fields) -> list[_Key]:
-    if fields.get("message_id") is not None:
-        return []
-    keys = [("contact", fields.get("contact_id")), ("to", _bare(fields.get("to")))]
-    return [(kind, name) for kind, name in keys if name is not None]
-
-
-def _attach_orders(log: Log, held: _Columns, rows: _Attached) -> Log:
-    given = next((name for name in _ORDER_COUNTS if name in held), None)
-    if given is not None:
-        raise InvalidColumn(f"orders are given twice: attached, and in the column {given!r}; leave one out")
-    size = len(held["status"])
-    events = _attached_events(held, rows, "order_id")
-    held.update({"orders": [0] * size, "revenue": [None] * size, "currency": held.get("currency", [None] * size)})
-    if "assisted" in rows.places:
-        held.update({"assisted_orders": [0] * size, "assisted_revenue": [None] * size})
-    orders = []
-    for owner, number, fields in events:
-        fields["assisted"] = bool(fields.get("assisted"))
-        if fields.get("revenue") is not None and fields.get("currency") is None:
-            raise rows.wrong(number, "revenue", fields["revenue"], "has no currency: fill that column too")
-        if owner is not None:
-            _credit(held, owner, fields, functools.partial(rows.wrong, number))
-        orders.append(Order(**_event_fields(held, owner, fields)))
-    return attrs.evolve(log, orders=tuple(orders), unattributed=log.unattributed + _lost(events))
-
-
-def _credit(held: _Columns, owner: int, fields: _Fields, wrong: Callable[[str, object, str], InvalidRow]) -> None:
-    """Count an order with its message."""
-    prefix = "assisted_" if fields["assisted"] else ""
-    held[f"{prefix}orders"][owner] += 1
-    amount, currency = fields.get("revenue"), fields.get("currency")
-    if amount is None:
-        return
-    money = [held[name][owner] for name in MONEY_COLUMNS if name in held]
-    if _any(money) and held["currency"][owner] != currency:
-        known = held["currency"][owner]
-        rule = f"is not the {known} that the message has: a message holds one currency; convert, or leave revenue out"
-        raise wrong("currency", currency, rule)
-    total = _EXACT.add(held[f"{prefix}revenue"][owner] or 0, amount)
-    try:
-        held[f"{prefix}revenue"][owner] = parse_money("revenue", total)
-    except InvalidValue as error:
-        raise wrong("revenue", amount, f"adds up to too much: {error}") from None
-    held["currency"][owner] = currency
-
-
-_ATTACH: Final = {"audience": _attach_audience, "clicks": _attach_clicks, "orders": _attach_orders}
-
-
-# --- building ----------------------------------------------------------------------------------
-
-
-def _columns_of(messages: Iterable[Message]) -> _Columns:
+def _columns_of(messages: Iterable[Message]) -> Columns:
     columns = {name: list(map(operator.attrgetter(name), messages)) for name in MESSAGE_COLUMNS}
     return {name: values for name, values in columns.items() if name == "status" or _any(values)}
 
 
-def _build(held: _Columns) -> tuple[Message, ...]:
+def _build(held: Columns) -> tuple[Message, ...]:
     """Return the messages of columns whose cells have been checked.
 
     `Message` would check every cell again, which takes three times as long as all the rest;

@@ -81,6 +81,7 @@ class Report:
         groups: column to the summary of each of its values.
         messages: what the message log lists.
         errors: sentences about rows that could not be read.
+        notes: what a Log could not join, or joined into one.
     """
 
     title: str
@@ -92,6 +93,7 @@ class Report:
     replies: Sequence[Reply] = ()
     opt_outs: Sequence[OptOut] = ()
     errors: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -133,6 +135,7 @@ class Report:
             replies=tuple(getattr(rows, "replies", ())),
             opt_outs=tuple(getattr(rows, "opt_outs", ())),
             errors=tuple(str(error) for error in getattr(rows, "errors", ())),
+            notes=tuple(f"{n:,} {text}" for name, text in _JOINED.items() if (n := getattr(rows, name, 0))),
         )
 
     # --- text ------------------------------------------------------------------------------
@@ -170,8 +173,7 @@ class Report:
             ("settled", f"{summary.settled_share} have a final status"),
             ("definitions", f"{summary.profile.name}; code tables of {TABLES_DATED}"),
         ]
-        if summary.profile.notes:
-            rows.append(("note", summary.profile.notes))
+        rows += [("note", note) for note in (summary.profile.notes, *self.notes) if note]
         return text_table(rows)
 
     def _failures(self) -> str:
@@ -225,6 +227,7 @@ class Report:
             "replies": len(self._replies()),
             "opt_outs": len(self.opt_outs),
             "errors": list(self.errors),
+            "notes": list(self.notes),
         }
 
     def to_json(self) -> str:
@@ -276,6 +279,14 @@ class Report:
             "times": "ISO 8601 with the offset of the data",
         }
         Path(f"{path}.manifest.json").write_text(_json(manifest), encoding="utf-8")
+
+
+# What a Log counts while joining, and how a report says it.
+_JOINED: Final[Mapping[str, str]] = {
+    "duplicates": "rows had the id of another row and were joined with it",
+    "unattributed": "replies, clicks or orders belong to no message here",
+    "unmatched": "messages went to numbers that the audience does not have",
+}
 
 
 def _several(messages: Sequence[Message], columns: Iterable[str]) -> Iterator[str]:
@@ -350,7 +361,7 @@ def _explained(message: Message, profile: Profile) -> dict[str, Any]:
     }
 
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9][0-9 .()/-]*", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?[0-9][0-9 ]*([.,][0-9]+)?", re.ASCII)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 

@@ -371,7 +371,7 @@ class _Checked(dict[Any, Any]):
         return known
 
 
-def _signed(name: str, amount: Any) -> Decimal:
+def _signed(name: str, amount: Any) -> Any:
     size = amount.copy_abs() if isinstance(amount, Decimal) else amount
     try:
         parse_money(name, size)
@@ -478,11 +478,12 @@ def _moment(value: Any, zone: tzinfo | None) -> datetime | None:
 
 
 def _parsed_moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    if len(text) <= _LONGEST_MOMENT:
+    # Digits alone may be a count of milliseconds, in which Python would find a day of long ago.
+    if len(text) <= _LONGEST_MOMENT and not text.isdigit():
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
         with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
             return parsedate_to_datetime(text)
     raise InvalidValue("must be a moment, like 2026-05-01T09:30:00+02:00 or Fri, 01 May 2026 09:30:00 +0200")

@@ -212,9 +212,9 @@ def check_carrier(carrier: str) -> str:
     Raises:
         InvalidValue: we have no tables for it.
     """
-    name = carrier.strip().lower()
+    name = str(carrier).strip().lower()
     if name not in CARRIERS:
-        raise InvalidValue(f"carrier is {carrier!r}: no table of codes for it; nearest: {nearest(name, CARRIERS)}")
+        raise InvalidValue(f"carrier is {shown(carrier)}: no table of codes for it; nearest: {nearest(name, CARRIERS)}")
     return name
 
 
