@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import campaignkit as ck
+
 SPRING = Path(__file__).parent.parent / "examples" / "spring"
 FILES = ("messages.csv", "audience.csv", "clicks.csv")
 FICTION = re.compile(r"\+1[2-9][0-8][0-9]55501[0-9]{2}")
@@ -308,3 +310,54 @@ def test_names_try_an_export():
 
     assert sum(not name.isascii() for name in names) > 100
     assert [name for name in names if name[0] in "=+-@"] == ["=Sam"]
+
+
+# --- the library against these plain counts ------------------------------------------------------
+
+
+@functools.cache
+def joined():
+    """Return the campaign as the library reads and joins it."""
+    log = ck.read_log(SPRING / "messages.csv", carrier="twilio")
+    return log.attach(audience=SPRING / "audience.csv", clicks=SPRING / "clicks.csv")
+
+
+def test_the_library_counts_what_is_in_the_files():
+    """Totals, codes, segments and cost are those that the csv module and a Counter give."""
+    summary = ck.summarize(joined())
+
+    statuses = Counter(row["Status"] for row in outbound())
+    codes = Counter(row["ErrorCode"] for row in outbound() if row["ErrorCode"])
+    counts = summary.counts
+    assert (counts.total, counts.delivered) == (20_000, statuses["delivered"])
+    assert counts.processing == statuses["sent"] + statuses["queued"]
+    assert counts.failed == statuses["undelivered"] + statuses["failed"] + statuses["canceled"]
+    assert counts.segments == sum(int(row["NumSegments"]) for row in outbound())
+    assert summary.cost == {"USD": -sum(Decimal(row["Price"]) for row in outbound() if row["Price"])}
+    found = {each.verdict.code: each.n for each in summary.failures}
+    assert found.pop(None) == sum(row["Status"] == "undelivered" and not row["ErrorCode"] for row in outbound())
+    assert (found.pop("@canceled"), found) == (statuses["canceled"], dict(codes))
+    assert summary.unmapped == {"twilio 30999": codes["30999"]}
+
+
+@pytest.mark.parametrize("column", ["variant", "list_id"])
+def test_the_library_joins_what_belongs_together(column):
+    """Answers, opt-outs and clicks by variant and list are those of a join by hand."""
+    groups = ck.summarize(joined(), by=column)
+
+    def by_group(numbers):
+        return Counter(person()[number][column] for number in numbers)
+
+    answers = [row["From"] for row in inbound() if keyword(row["Body"]) != "stop"]
+    stops = [row["From"] for row in inbound() if keyword(row["Body"]) == "stop"]
+    clicks = [row["to"] for row in read("clicks.csv")]
+    expected = {
+        "replies": by_group(answers),
+        "replied": by_group(set(answers)),
+        "stop_replies": by_group(stops),
+        "opted_out": by_group(set(stops)),
+        "clicks": by_group(clicks),
+        "clicked": by_group(set(clicks)),
+    }
+    assert {name: {key: each.count(name) for key, each in groups.items()} for name in expected} == expected
+    assert (joined().unattributed, joined().unmatched, joined().duplicates, joined().errors) == (0, 0, 0, ())

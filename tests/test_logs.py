@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaignkit import logs, tables
@@ -24,6 +24,7 @@ from campaignkit.models import Click, Keyword, Message, OptOut, Order, Reply, St
 from campaignkit.profiles import get_profile
 from campaignkit.rows import MESSAGE_COLUMNS, tally_rows
 
+UNHURRIED = settings(deadline=None)  # the first use of a table reads it
 HERE = Path(__file__).parent / "logs"
 CSV, JSON = HERE / "twilio.csv", HERE / "twilio.json"
 HEADER = "From,To,Body,Status,SentDate,ApiVersion,NumSegments,ErrorCode,AccountSid,Sid,Direction,Price,PriceUnit"
@@ -1176,13 +1177,17 @@ def test_orders_without_assisted(log):
         ({"revenue": "1"}, "column 'revenue': Decimal('1') has no currency: fill that column too"),
         (
             {"message_id": "a2", "revenue": "1", "currency": "EUR"},
-            "column 'currency': 'EUR' is not the USD that the message has:"
-            " a message holds one currency; convert, or leave revenue out",
+            (
+                "column 'currency': 'EUR' is not the USD that the message has:"
+                " a message holds one currency; convert, or leave revenue out"
+            ),
         ),
         (
             {"revenue": "-1", "currency": "EUR"},
-            "column 'revenue': '-1' must not be negative;"
-            " negate it if the log writes charges as negatives, as Twilio does",
+            (
+                "column 'revenue': '-1' must not be negative;"
+                " negate it if the log writes charges as negatives, as Twilio does"
+            ),
         ),
         ({"to": None}, "column 'to': None is all there is, and no message_id or contact_id: nobody is named"),
         ({"ordered_at": ""}, "column 'ordered_at': None is empty: every row needs it"),
@@ -1362,6 +1367,7 @@ def facts(log):
     )
 
 
+@UNHURRIED
 @given(ROWS, st.data())
 def test_order_and_repetition(rows, data):
     """Rows in any order and any repetition give the same messages, replies and attribution."""
@@ -1374,12 +1380,14 @@ def test_order_and_repetition(rows, data):
     assert one.duplicates + len(again) == other.duplicates
 
 
+@UNHURRIED
 @given(ROWS, st.integers(0, 12))
 def test_addition(rows, place):
     """Adding logs gives what reading the rows of both gives, in the same order."""
     assert read_log(rows[:place]) + read_log(rows[place:]) == read_log(rows)
 
 
+@UNHURRIED
 @given(ROWS)
 def test_built_as_constructed(rows):
     """A message of a log is what `Message` makes of its fields, to the last derived one."""
@@ -1412,7 +1420,7 @@ JUNK = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@UNHURRIED
 @given(st.lists(st.dictionaries(st.sampled_from([*LAYOUTS["twilio"][0].values()]), JUNK), max_size=4))
 def test_junk_in_a_carriers_log(rows):
     """Junk cells give an error or a message or a reply, and nothing is lost."""
@@ -1428,6 +1436,7 @@ def test_junk_in_a_carriers_log(rows):
             read_log(rows, carrier="twilio")
 
 
+@UNHURRIED
 @given(
     st.lists(
         st.fixed_dictionaries(
@@ -1446,6 +1455,7 @@ def test_junk_in_our_columns(rows):
         assert Message(**{name: getattr(message, name) for name in MESSAGE_COLUMNS}) == message
 
 
+@UNHURRIED
 @given(st.binary(max_size=60), st.sampled_from(["csv", "json", "jsonl", "parquet"]))
 def test_junk_files(content, kind):
     """Any bytes as any format give a log or one of our errors."""

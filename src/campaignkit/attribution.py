@@ -26,7 +26,7 @@ from campaignkit.tables import Table, read_rows
 Fields = dict[str, Any]
 """One row by our names."""
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Sequence[Any]]
 """Messages, by our names; a column that nobody has is not there."""
 
 REPLY_COUNTS: Final = ("replies", "stop_replies", "opted_out")
@@ -67,7 +67,7 @@ class Answers:
 
     replies: tuple[Reply, ...]
     opt_outs: tuple[OptOut, ...]
-    counts: Columns
+    counts: Mapping[str, list[Any]]
     unattributed: int
 
 
@@ -109,8 +109,8 @@ def _opt_out(reply: Reply) -> OptOut:
     return OptOut(opted_out_at=reply.received_at, text=reply.text, **{name: getattr(reply, name) for name in _IDENTITY})
 
 
-def _reply_counts(size: int, owners: Iterable[int | None], replies: Iterable[Reply]) -> Columns:
-    counts: Columns = {"replies": [0] * size, "stop_replies": [0] * size, "opted_out": [False] * size}
+def _reply_counts(size: int, owners: Iterable[int | None], replies: Iterable[Reply]) -> dict[str, list[Any]]:
+    counts: dict[str, list[Any]] = {"replies": [0] * size, "stop_replies": [0] * size, "opted_out": [False] * size}
     for owner, reply in zip(owners, replies, strict=True):
         if owner is not None:
             stop = reply.keyword is Keyword.OPT_OUT
@@ -312,35 +312,42 @@ def attach_orders(held: Columns, rows: Attached) -> Fields:
         raise InvalidColumn(f"orders are given twice: attached, and in the column {given!r}; leave one out")
     events = _attached_events(held, rows, "order_id")
     size = len(held["status"])
-    held.update({"orders": [0] * size, "revenue": [None] * size, "currency": held.get("currency", [None] * size)})
+    currency = list(held.get("currency", [None] * size))
+    sums: dict[str, list[Any]] = {"orders": [0] * size, "revenue": [None] * size, "currency": currency}
     if "assisted" in rows.places:
-        held.update({"assisted_orders": [0] * size, "assisted_revenue": [None] * size})
+        sums |= {"assisted_orders": [0] * size, "assisted_revenue": [None] * size}
+    held.update(sums)
     orders = []
     for owner, number, fields in events:
         fields["assisted"] = bool(fields.get("assisted"))
         if fields.get("revenue") is not None and fields.get("currency") is None:
             raise rows.wrong(number, "revenue", fields["revenue"], "has no currency: fill that column too")
         if owner is not None:
-            _credit(held, owner, fields, functools.partial(rows.wrong, number))
+            _credit(held, sums, owner, fields, functools.partial(rows.wrong, number))
         orders.append(Order(**_event_fields(held, owner, fields)))
     return {"orders": tuple(orders), "unattributed": _lost(events)}
 
 
-def _credit(held: Columns, owner: int, fields: Fields, wrong: Callable[[str, object, str], InvalidRow]) -> None:
+def _credit(
+    held: Columns,
+    sums: Mapping[str, list[Any]],
+    owner: int,
+    fields: Fields,
+    wrong: Callable[[str, object, str], InvalidRow],
+) -> None:
     """Count an order with its message."""
     prefix = "assisted_" if fields["assisted"] else ""
-    held[f"{prefix}orders"][owner] += 1
+    sums[f"{prefix}orders"][owner] += 1
     amount, currency = fields.get("revenue"), fields.get("currency")
     if amount is None:
         return
-    money = [held[name][owner] for name in MONEY_COLUMNS if name in held]
-    if any(each is not None for each in money) and held["currency"][owner] != currency:
-        known = held["currency"][owner]
+    known = sums["currency"][owner]
+    if known != currency and any(held[name][owner] is not None for name in MONEY_COLUMNS if name in held):
         rule = f"is not the {known} that the message has: a message holds one currency; convert, or leave revenue out"
         raise wrong("currency", currency, rule)
-    total = _EXACT.add(held[f"{prefix}revenue"][owner] or 0, amount)
+    total = _EXACT.add(sums[f"{prefix}revenue"][owner] or 0, amount)
     try:
-        held[f"{prefix}revenue"][owner] = parse_money("revenue", total)
+        sums[f"{prefix}revenue"][owner] = parse_money("revenue", total)
     except InvalidValue as error:
         raise wrong("revenue", amount, f"adds up to too much: {error}") from None
-    held["currency"][owner] = currency
+    sums["currency"][owner] = currency

@@ -125,11 +125,17 @@ def _count(name: str, group: _Group, get: Callable[[str], Any]) -> bool:
         group.others += 1
         return False
     group.events += 1
-    who = get("message_id") or get("contact_id")
-    if who is None:
-        raise InvalidColumn("has neither message_id nor contact_id: one is needed to count messages; attach() it")
-    group.messages.add(who)
+    group.messages.add(_message(get))
     return True
+
+
+def _message(get: Callable[[str], Any]) -> tuple[str, Any]:
+    """Return which message an event is counted for: the column that says it, because ids of both may be alike."""
+    for column in ("message_id", "contact_id"):
+        who = get(column)
+        if who is not None and who != "":
+            return column, who
+    raise InvalidColumn("has neither message_id nor contact_id: one is needed to count messages; attach() it")
 
 
 def _is_other(name: str, get: Callable[[str], Any]) -> bool:

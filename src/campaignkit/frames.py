@@ -53,6 +53,7 @@ _MOMENTS: Final = ("sent_at", "delivered_at", "last_event_at")
 _CELL_COLUMNS: Final = ("status", "carrier", "error_code", "skip_reason")
 _FINITE: Final = "money must be finite; use null for unknown"
 _MOST_MICROS: Final = 10**9 * MICROS
+_UTC: Final = nw.Datetime("us", "UTC")
 _Lazy = nw.LazyFrame[Any]
 _Rule = tuple[str, nw.Expr, str]
 """A column of ours, what is wrong with a row of it, and the rule that it breaks."""
@@ -182,20 +183,21 @@ class _Source:
         Raises:
             InvalidColumn: not moments, or naive without ``timezone=``.
         """
-        dtype = self.dtype(name)
+        dtype, column = self.dtype(name), self.col(name)
+        if dtype == nw.Unknown:  # narwhals cannot read pandas' names of zones like America/New_York
+            return column.cast(_UTC)
         if dtype != nw.Datetime:
             raise InvalidColumn(f"{self.theirs(name)!r} is {dtype}: moments must be a datetime column; parse it first")
         if dtype.time_zone is not None:
-            return self.col(name)
+            return column
         if self.timezone is None:
             raise InvalidColumn(
                 f'{self.theirs(name)!r} has no time zone: give timezone="UTC", or the zone its clock was in'
             )
-        return self.col(name).dt.replace_time_zone(self.timezone)
+        return column.dt.replace_time_zone(self.timezone).cast(_UTC)
 
-    def _zone(self, name: str) -> str | None:
-        zone: str | None = self.dtype(name).time_zone
-        return zone or self.timezone
+    def _zone(self, name: str) -> str:
+        return getattr(self.dtype(name), "time_zone", None) or "UTC"
 
     # --- one look over everything ----------------------------------------------------------
 
@@ -244,7 +246,7 @@ class _Source:
         rule = "it is given for some messages only; fill it with 0 where nothing happened, or leave the column out"
         yield name, column.is_null(), rule
         if inexact:
-            yield name, number.round(0) != number, "a count must be a whole number"
+            yield name, number - number.round(0) != 0, "a count must be a whole number"
         yield name, number < 0, "a count must be 0 or more"
 
     def _number(self, name: str) -> nw.Expr:
@@ -317,7 +319,9 @@ class _Source:
         if not kinds:
             return {}
         if self.theirs("currency") not in self.schema:
-            raise InvalidColumn(f"{kinds[0]!r} has no currency: add a 'currency' column, or name theirs in columns=")
+            raise InvalidColumn(
+                f"{self.theirs(kinds[0])!r} has no currency: add a 'currency' column, or name theirs in columns="
+            )
         prepared = [expression.alias(f"by {name}") for name, expression in keys.items()]
         prepared += [self.col("currency").alias("currency"), *(self._micros(name).alias(name) for name in kinds)]
         prepared += [self.col(name).alias(f"given {name}") for name in kinds]
@@ -360,10 +364,7 @@ class _Source:
         """Return how many messages took how long from sending to delivery, by bucket."""
         if "sent_at" not in self or "delivered_at" not in self:
             return {}
-        sent, delivered = self.moment("sent_at"), self.moment("delivered_at")
-        if self._zone("sent_at") != self._zone("delivered_at"):  # polars subtracts within one zone only
-            sent, delivered = sent.dt.convert_time_zone("UTC"), delivered.dt.convert_time_zone("UTC")
-        elapsed = (delivered - sent).dt.total_microseconds() // 1000
+        elapsed = self._elapsed() // 1000
         grouped = [*(f"by {name}" for name in keys), "bucket"]
         timed = self.frame.select(
             *(expression.alias(f"by {name}") for name, expression in keys.items()), elapsed.alias("ms")
@@ -377,6 +378,15 @@ class _Source:
             group = self.group(row[f"by {name}"] for name in keys)
             latency.setdefault(group, {})[int(row["bucket"])] = int(row["n"])
         return latency
+
+    def _elapsed(self) -> nw.Expr:
+        """Return microseconds from sending to delivery."""
+        sent, delivered = self.moment("sent_at"), self.moment("delivered_at")
+        if self.frame.implementation.is_pandas_like():  # whose durations go through floats, and lose the last one
+            return delivered.dt.timestamp("us") - sent.dt.timestamp("us")
+        if self._zone("sent_at") != self._zone("delivered_at"):  # polars subtracts within one zone only
+            sent, delivered = sent.dt.convert_time_zone("UTC"), delivered.dt.convert_time_zone("UTC")
+        return (delivered - sent).dt.total_microseconds()
 
     # --- people ----------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ from campaignkit.metrics import (
 from campaignkit.models import (
     NEVER_HANDED_OFF,
     Attempt,
+    CellKey,
     Click,
     Keyword,
     Message,
@@ -148,6 +149,7 @@ class Live:
         self._groups: defaultdict[Group, _Counts] = defaultdict(_Counts)
         self._states: list[_State] = []
         self._numbers: dict[_State, int] = {}
+        self._firsts: dict[tuple[CellKey, int, Sums], int] = {}
         self._joins: list[dict[Hashable, int]] = []
         self._seen: set[tuple[type, str]] = set()
         self._latest: datetime | None = None
@@ -168,6 +170,8 @@ class Live:
         Raises:
             InvalidValue: a message without an id, one that is skipped although it was sent,
                 or segments given for some messages only.
+            AmbiguousCode: a code without the qualifier that its carrier needs. An event that waited
+                and has one is left out; adding the message again goes on with the next.
         """
         for message in messages:
             if message.message_id is None:
@@ -176,8 +180,10 @@ class Live:
                 )
             if message.message_id not in self._messages:
                 self._messages[message.message_id] = self._track(message, parts)
-                for event in self.waiting.pop(message.message_id, ()):
-                    self.apply(event)
+            waiting = self.waiting.get(message.message_id, [])
+            while waiting:  # one by one: when one cannot be read, the rest wait for the next add()
+                self.apply(waiting.pop(0))
+            self.waiting.pop(message.message_id, None)
 
     def _track(self, message: Message, parts: int) -> _Tracked:
         if self._segments is not None and self._segments is not (message.segments is not None):
@@ -190,7 +196,7 @@ class Live:
                 f"message {message.message_id!r} is skipped, but has sent_at: a skipped message was never handed over;"
                 " correct its status or leave sent_at empty"
             )
-        state = self._number(self._first(message, parts))
+        state = self._first(message, parts)
         self._segments = message.segments is not None
         group = self._groups[tuple(_key(each, message) for each in self._by)]
         for key, micros in message.money_ or ():
@@ -203,7 +209,8 @@ class Live:
             self._deliver(tracked, message.delivered_at)
         return tracked
 
-    def _first(self, message: Message, parts: int) -> _State:
+    def _first(self, message: Message, parts: int) -> int:
+        """Return the number of the state that a message is added in; it is worked out once for equal ones."""
         sums = Sums(
             handed_off=int(message.sent_at is not None and message.status in NEVER_HANDED_OFF),
             segments=message.segments or 0,
@@ -218,19 +225,29 @@ class Live:
             assisted_orders=message.assisted_orders or 0,
             priced=int(message.price is not None),
         )
-        skipped = (message.skip_reason or "") if message.status is Status.SKIPPED else None
+        known = (message.cell_, parts, sums)
+        if known not in self._firsts:
+            self._firsts[known] = self._number(self._state(message, parts, sums))
+        return self._firsts[known]
+
+    def _state(self, message: Message, parts: int, sums: Sums) -> _State:
+        skipped = (message.cell_[2] or "") if message.status is Status.SKIPPED else None
         outcome = _WITHOUT_CARRIER.get(message.status, Outcome.TAKEN)
         attempt = Attempt(parts=parts, outcome=outcome, error_code=message.error_code)
         first = _State(message.carrier, skipped, attempt, (), sums)
         if message.status in _WITHOUT_CARRIER:
             return first
-        return self._joined(first, Receipt(status=message.status, error_code=message.error_code))
+        told = Receipt(status=message.status, carrier=message.carrier, error_code=message.error_code)
+        return _joined(first, told, lift(told, self._profile) or BOTTOM)
 
     def apply(self, event: Event) -> None:
         """Take in one event. What was taken in before changes nothing, where it can be told.
 
         Receipts can always be told. Replies, clicks and orders can by their ids; without an
         id each one counts.
+
+        Raises:
+            AmbiguousCode: a code without the qualifier that its carrier needs; nothing changed.
         """
         if not isinstance(event, Receipt):
             self._engage(event)
@@ -239,13 +256,13 @@ class Live:
         if tracked is None:
             self.waiting[event.message_id or ""].append(event)
             return
-        at = event.at_
-        if at is not None and (self._latest is None or at > self._latest):
-            self._latest = at
         old = tracked.state
         new = self._joins[old].get(event.fact_)
         if new is None:
-            new = self._join(old, event)
+            new = self._join(old, event)  # before anything changes, because it refuses ambiguous codes
+        at = event.at_
+        if at is not None and (self._latest is None or at > self._latest):
+            self._latest = at
         if new < 0:  # a positive fact; its time may move the latency although the state stays
             new = ~new
             if at is not None and (tracked.delivered_at is None or at < tracked.delivered_at):
@@ -270,20 +287,10 @@ class Live:
         if element is None:
             self.unknown_words[receipt.status] += 1
             return old
-        new = self._number(self._joined(state, own))
+        new = self._number(_joined(state, receipt, element))
         kept = ~new if element.positive_at is not None or element.bits & 0b1100 else new
         self._joins[old][receipt.fact_] = kept
         return kept
-
-    def _joined(self, state: _State, receipt: Receipt) -> _State:
-        own = attrs.evolve(receipt, carrier=receipt.carrier or state.carrier, at=None, received_at=None)
-        element = lift(own, self._profile)
-        if element is None:
-            return state
-        parts = dict(state.parts)
-        where = (receipt.attempt, receipt.part)
-        parts[where] = parts.get(where, BOTTOM).join(element)
-        return attrs.evolve(state, parts=tuple(sorted(parts.items())))
 
     def _number(self, state: _State) -> int:
         number = self._numbers.setdefault(state, len(self._states))
@@ -351,6 +358,14 @@ class Live:
                 sums = Sums(*(n * value for value in state.sums))._replace(n=n, handed_off=n * early)
                 cells[cell] = cells.get(cell, Sums()).plus(sums)
         return cells
+
+
+def _joined(state: _State, receipt: Receipt, element: PartState) -> _State:
+    """Return the state with what a receipt says, but for its times."""
+    parts = dict(state.parts)
+    where = (receipt.attempt, receipt.part)
+    parts[where] = parts.get(where, BOTTOM).join(attrs.evolve(element, positive_at=None, negative_at=None))
+    return attrs.evolve(state, parts=tuple(sorted(parts.items())))
 
 
 def _key(by: str | Derived, message: Message) -> Any:

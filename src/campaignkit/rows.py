@@ -399,7 +399,7 @@ class _Reader:
             if self._unseen:
                 self._see(row)
         for name, where in self._unseen.items():
-            known = map(str, row) if self._mapping else MESSAGE_COLUMNS
+            known = map(str, row) if self._mapping else [each for each in dir(row) if not each.startswith("_")]
             raise InvalidColumn(f"{where} names {name!r}, which no row has; nearest: {nearest(name, known)}")
 
     def _explain(self, place: int, row: object, error: Exception) -> InvalidValue:
