@@ -417,6 +417,18 @@ def test_naive_moments_are_in_the_given_zone(make):
     assert table.as_of == NOON.replace(hour=17)
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "+02:00"])
+def test_any_zone_of_pandas_is_a_zone(zone):
+    """Moments are moments in every zone, also in those whose names narwhals does not read."""
+    at = pd.Series([NOON]).dt.tz_convert(zone)
+    frame = pd.DataFrame({"status": ["delivered"], "sent_at": at, "delivered_at": [NOON], "last_event_at": at})
+
+    table = tally(frame, by=hours("sent_at", zone="UTC"))
+
+    assert table.latency == {(NOON,): {0: 1}}
+    assert table.as_of == NOON
+
+
 def test_nanoseconds_do_no_harm():
     """Moments finer than a microsecond are cut, without a warning."""
     at = pd.Series(pd.to_datetime(["2026-11-21T12:00:00.000000001Z"] * 2))

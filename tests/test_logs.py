@@ -634,7 +634,7 @@ def test_arguments(kwargs, expected):
     [
         ({"To": "to"}, "columns= is turned round: give {our name: their name}, here columns={'to': 'To'}"),
         ({"too": "To"}, "columns= names 'too', which is no name of ours; nearest: to"),
-        ({"to": "Too"}, "columns= names 'Too', which the data has not; nearest: To"),
+        ({"to": "Too"}, "columns= names 'Too', which is not in the data; nearest: To"),
     ],
 )
 def test_wrong_columns(columns, expected):

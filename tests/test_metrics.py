@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import attrs
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given
@@ -233,14 +234,23 @@ def test_bucket_borders_are_exact():
     assert (latency_bucket(0), latency_bucket(1)) == (0, 0)
 
 
-def test_bucket_borders_are_those_of_a_frame():
-    """Polars' logarithm puts every time around an edge into the same bucket."""
-    sent = pl.Series([NOON] * len(AROUND)).dt.cast_time_unit("us")
-    frame = pl.DataFrame({"status": "delivered", "sent_at": sent, "ms": AROUND}).select(
-        "status", "sent_at", delivered_at=pl.col("sent_at") + pl.duration(milliseconds="ms"), ms="ms"
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pl.DataFrame.lazy,
+        pl.DataFrame.to_arrow,
+        pl.DataFrame.to_pandas,
+        lambda frame: frame.to_arrow().to_pandas(types_mapper=pd.ArrowDtype),
+    ],
+    ids=["polars", "pyarrow", "pandas", "pandas, pyarrow"],
+)
+def test_bucket_borders_are_those_of_a_frame(engine):
+    """The engines' subtraction and logarithm put every time around an edge into the same bucket."""
+    frame = pl.DataFrame({"status": "delivered", "sent_at": [NOON] * len(AROUND), "ms": AROUND}).with_columns(
+        delivered_at=pl.col("sent_at") + pl.duration(milliseconds="ms")
     )
 
-    by_time = {group: [*buckets] for (group,), buckets in tally(frame, by="ms").latency.items()}
+    by_time = {group: [*buckets] for (group,), buckets in tally(engine(frame), by="ms").latency.items()}
 
     assert {ms: [latency_bucket(ms)] for ms in AROUND} == by_time
 

@@ -67,7 +67,9 @@ def report(
     column: Annotated[
         list[str] | None, typer.Option(help="our name = theirs, where the log has another; may be repeated")
     ] = None,
-    input_format: Annotated[str | None, typer.Option(help="csv, json, jsonl or parquet, if the name does not say")] = None,
+    input_format: Annotated[
+        str | None, typer.Option(help="csv, json, jsonl or parquet, if the name does not say")
+    ] = None,
     timezone: Annotated[str | None, typer.Option(help="the zone of times that name none")] = None,
     on_error: Annotated[OnError, typer.Option(help="stop at a bad row, or report the rest beside it")] = OnError.RAISE,
 ) -> None:
@@ -83,7 +85,7 @@ def report(
             on_progress=advance,
         )
     if audience or clicks or orders:
-        log = log.attach(audience=audience, clicks=clicks, orders=orders)
+        log = log.attach(audience=audience, clicks=clicks, orders=orders, timezone=timezone)
     made = Report.of(log, by=by or None, profile=profile)
     if format is Format.CSV:
         made.write_csv(output or sys.stdout)

@@ -301,7 +301,7 @@ class _Source:
         middle = width + len(key_columns)
         for row in rows:
             raw = dict(zip(key_columns, map(_value, row[width:middle]), strict=True))
-            sums = Sums(**{name: _exact(name, value) for name, value in zip(names, row[middle:], strict=True)})
+            sums = Sums(**dict(zip(names, map(int, row[middle:]), strict=True)))
             carrier, word = self._carrier_of(raw.get("carrier")), str(raw["status"])
             status = self.means(carrier, word)
             early = sums.handed_off if status in NEVER_HANDED_OFF else 0
@@ -479,13 +479,6 @@ def _value(value: Any) -> Any:
     except TypeError:  # pandas.NA is neither equal nor unequal
         return None
     return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
-
-
-def _exact(name: str, value: Any) -> int:
-    whole = int(value)
-    if whole != value:
-        raise InvalidColumn(f"{name} adds up to {value}: it must be a column of whole numbers")
-    return whole
 
 
 def frame_rows(frame: Any) -> Iterator[dict[str, Any]]:

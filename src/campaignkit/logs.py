@@ -599,7 +599,7 @@ def _columns_of(messages: Iterable[Message]) -> Columns:
 def _build(held: Columns) -> tuple[Message, ...]:
     """Return the messages of columns whose cells have been checked.
 
-    `Message` would check every cell again, which takes three times as long as all the rest;
+    `Message` would check every cell again, which takes as long as everything else together;
     a test holds what is built here equal to what it makes.
     """
     size = len(held["status"])

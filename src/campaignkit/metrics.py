@@ -734,7 +734,7 @@ def parse_zone(name: str) -> zoneinfo.ZoneInfo:
     """
     try:
         return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError, TypeError):  # a folder of zones is an OSError
         raise InvalidValue(f"zone is {name!r}: not an IANA time zone; give one like 'Europe/Paris'") from None
 
 

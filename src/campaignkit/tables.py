@@ -24,9 +24,9 @@ from typing import Any, Final
 
 import attrs
 
-from campaignkit.errors import InvalidColumn, InvalidRow, InvalidValue, MissingExtra, nearest, shown
+from campaignkit.errors import InvalidColumn, InvalidRow, InvalidValue, MissingExtra, shown
 from campaignkit.models import COUNT_COLUMNS, MONEY_COLUMNS, Message, Order, parse_code, parse_money, whole
-from campaignkit.rows import MESSAGE_COLUMNS, is_frame
+from campaignkit.rows import check_columns, is_frame
 
 FORMATS: Final[Mapping[str, str]] = {
     ".csv": "csv",
@@ -89,23 +89,6 @@ class Table:
             if where:
                 found[name] = where[0]
         return found
-
-
-def check_columns(columns: Mapping[str, str], theirs: Collection[str], ours: Collection[str] = MESSAGE_COLUMNS) -> None:
-    """Check ``columns=``, which is our name to theirs.
-
-    Raises:
-        InvalidColumn: turned round, an unknown name of ours, or a name that is not theirs.
-    """
-    for our, their in columns.items():
-        if our in ours and their in theirs:
-            continue
-        if our in theirs and their in ours:
-            right = {value: key for key, value in columns.items()}
-            raise InvalidColumn(f"columns= is turned round: give {{our name: their name}}, here columns={right}")
-        if our not in ours:
-            raise InvalidColumn(f"columns= names {our!r}, which is no name of ours; nearest: {nearest(our, ours)}")
-        raise InvalidColumn(f"columns= names {their!r}, which the data has not; nearest: {nearest(their, theirs)}")
 
 
 # --- sources -----------------------------------------------------------------------------------
