@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import campaignkit as ck
-from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES, PEOPLE_COUNTS
+from campaignkit.cells import PEOPLE_COUNTS
+from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES
 from campaignkit.rows import MESSAGE_COLUMNS
 from campaignkit.verdicts import reasons
 

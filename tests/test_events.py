@@ -9,8 +9,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from campaignkit.cells import EVENTS, Cell, People, PeopleCounts, Sums
 from campaignkit.errors import InvalidColumn, InvalidValue
-from campaignkit.metrics import EVENTS, Cell, People, PeopleCounts, Since, Sums, days, hours
+from campaignkit.grouping import Since, days, hours
 from campaignkit.models import Click, Message, OptOut, Order, Reply
 from campaignkit.summary import summarize, tally
 from strategies import NOON

@@ -12,9 +12,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from campaignkit.cells import Cell, People, PeopleCounts, Sums
 from campaignkit.errors import InvalidColumn, InvalidValue, UnknownStatus
 from campaignkit.frames import frame_rows
-from campaignkit.metrics import Cell, People, PeopleCounts, Since, Sums, days, hours
+from campaignkit.grouping import Since, days, hours
 from campaignkit.rows import is_frame
 from campaignkit.summary import summarize, tally
 from strategies import NOON

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from campaignkit.cells import Cell, Sums
 from campaignkit.errors import AmbiguousCode, InvalidValue
+from campaignkit.grouping import Since, hours
 from campaignkit.live import Live
-from campaignkit.metrics import Cell, Since, Sums, hours
 from campaignkit.models import Click, Keyword, Message, OptOut, Order, Receipt, Reply
 from campaignkit.summary import tally
 from strategies import NOON

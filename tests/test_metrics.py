@@ -16,32 +16,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaignkit.errors import InvalidColumn, InvalidValue
-from campaignkit.metrics import (
-    COUNT_FIELDS,
+from campaignkit.cells import (
     EVENTS,
     LATENCY_STEP,
     MOST_CELLS,
     NEGATIVE_LATENCY,
     Cell,
-    Counts,
-    Latency,
     People,
     PeopleCounts,
-    Rate,
-    Since,
     Sums,
     Tally,
-    amounts,
     bucket_middle,
-    by_columns,
-    by_name,
     check_size,
-    days,
-    hours,
     latency_bucket,
-    parse_zone,
 )
+from campaignkit.errors import InvalidColumn, InvalidValue
+from campaignkit.grouping import Since, by_columns, by_name, days, hours, parse_zone
+from campaignkit.metrics import COUNT_FIELDS, Counts, Latency, Rate, amounts
 from campaignkit.models import Message, Status
 from campaignkit.profiles import Formula, get_profile
 from campaignkit.summary import tally

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from campaignkit.cells import Cell, People, PeopleCounts, Sums
 from campaignkit.errors import InvalidColumn, InvalidValue, UnknownStatus
-from campaignkit.metrics import Cell, People, PeopleCounts, Since, Sums, days, hours
+from campaignkit.grouping import Since, days, hours
 from campaignkit.models import Message, Status
 from campaignkit.rows import check_columns, is_frame, tally_rows
 from campaignkit.summary import summarize, tally

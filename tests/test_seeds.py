@@ -13,9 +13,9 @@ from decimal import Decimal
 
 import pytest
 
+from campaignkit.cells import People
 from campaignkit.live import Live
 from campaignkit.logs import Log
-from campaignkit.metrics import People
 from campaignkit.models import Message, Receipt, Reply
 from campaignkit.report import Report
 from campaignkit.review import Band, accounts, health, progress, rank

@@ -18,9 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaignkit.cells import PEOPLE_COUNTS, People, Tally
 from campaignkit.display import span_text, text_table, visible
 from campaignkit.errors import InvalidValue, MissingExtra
-from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES, PEOPLE_COUNTS, Counts, People, Tally, days
+from campaignkit.grouping import days
+from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES, Counts
 from campaignkit.models import Click, Message, Order, Status
 from campaignkit.profiles import PROFILES, Formula, Profile, get_profile
 from campaignkit.summary import Summaries, Summary, read_tally, summarize, tally

@@ -16,9 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaignkit.cells import Tally
 from campaignkit.delivery import fold
+from campaignkit.grouping import Since, days, hours
 from campaignkit.live import Live
-from campaignkit.metrics import Counts, Since, Tally, days, hours
+from campaignkit.metrics import Counts
 from campaignkit.models import (
     COUNT_COLUMNS,
     MICROS,

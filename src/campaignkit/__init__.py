@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from campaignkit.cells import Cell, People, PeopleCounts, Sums, Tally
     from campaignkit.consent import match_keyword
     from campaignkit.delivery import DeliveryState, PartState, fold
     from campaignkit.display import Figure
@@ -26,21 +27,10 @@ if TYPE_CHECKING:
         MissingExtra,
         UnknownStatus,
     )
+    from campaignkit.grouping import TimeBucket, days, hours
     from campaignkit.live import Live
     from campaignkit.logs import Log, read_log
-    from campaignkit.metrics import (
-        Cell,
-        Counts,
-        Latency,
-        People,
-        PeopleCounts,
-        Rate,
-        Sums,
-        Tally,
-        TimeBucket,
-        days,
-        hours,
-    )
+    from campaignkit.metrics import Counts, Latency, Rate
     from campaignkit.models import (
         E164,
         Attempt,
@@ -69,7 +59,7 @@ _MODULE_OF = {
     "Bounce": "models",
     "CARRIERS": "verdicts",
     "CampaignKitError": "errors",
-    "Cell": "metrics",
+    "Cell": "cells",
     "Click": "models",
     "Counts": "metrics",
     "DeliveryState": "delivery",
@@ -93,8 +83,8 @@ _MODULE_OF = {
     "Outcome": "models",
     "PROFILES": "profiles",
     "PartState": "delivery",
-    "People": "metrics",
-    "PeopleCounts": "metrics",
+    "People": "cells",
+    "PeopleCounts": "cells",
     "Phone": "phone",
     "Profile": "profiles",
     "Progress": "review",
@@ -106,19 +96,19 @@ _MODULE_OF = {
     "Status": "models",
     "Summaries": "summary",
     "Summary": "summary",
-    "Sums": "metrics",
+    "Sums": "cells",
     "TABLES_DATED": "verdicts",
-    "Tally": "metrics",
-    "TimeBucket": "metrics",
+    "Tally": "cells",
+    "TimeBucket": "grouping",
     "UnknownStatus": "errors",
     "Verdict": "verdicts",
     "accounts": "review",
     "classify": "verdicts",
-    "days": "metrics",
+    "days": "grouping",
     "fold": "delivery",
     "get_profile": "profiles",
     "health": "review",
-    "hours": "metrics",
+    "hours": "grouping",
     "match_keyword": "consent",
     "parse_phone": "phone",
     "parse_phones": "phone",

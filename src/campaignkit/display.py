@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import attrs
 
-from campaignkit.metrics import PEOPLE_COUNTS, Rate
+from campaignkit.cells import PEOPLE_COUNTS
+from campaignkit.metrics import Rate
 
 NOTHING: Final = "–"
 NOT_RECORDED: Final = "not recorded"

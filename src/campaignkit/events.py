@@ -14,19 +14,9 @@ from typing import Any, Final
 
 import attrs
 
+from campaignkit.cells import EVENTS, Group, People, PeopleCounts, Sums, Tally, add_nested
 from campaignkit.errors import InvalidColumn, InvalidValue, shown
-from campaignkit.metrics import (
-    EVENTS,
-    Derived,
-    Group,
-    People,
-    PeopleCounts,
-    Sums,
-    Tally,
-    add_nested,
-    by_name,
-    parse_zone,
-)
+from campaignkit.grouping import Derived, by_name, parse_zone
 from campaignkit.models import Keyword, MoneyKey, moment, money_of, parse_currency, parse_money
 from campaignkit.rows import attribute, not_null
 

@@ -16,27 +16,24 @@ from zoneinfo import ZoneInfo
 
 import narwhals as nw
 
-from campaignkit.errors import InvalidColumn, InvalidValue, nearest, shown
-from campaignkit.metrics import (
+from campaignkit.cells import (
     LATENCY_STEP,
     MEASURES,
     NEGATIVE_LATENCY,
     PEOPLE_NEED,
     Cell,
-    Derived,
     Group,
     People,
     PeopleCounts,
     Sums,
     Tally,
-    TimeBucket,
-    by_name,
     carrier_name,
     cause,
     make_cell,
-    parse_zone,
     unmeasured_of,
 )
+from campaignkit.errors import InvalidColumn, InvalidValue, nearest, shown
+from campaignkit.grouping import Derived, TimeBucket, by_name, parse_zone
 from campaignkit.models import (
     COUNT_COLUMNS,
     MICROS,

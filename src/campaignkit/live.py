@@ -15,21 +15,10 @@ from typing import Any, Final, get_args
 
 import attrs
 
+from campaignkit.cells import MEASURES, Cell, Group, Sums, Tally, latency_bucket, unmeasured_of
 from campaignkit.delivery import BOTTOM, ConflictPolicy, DeliveryState, PartState, lift
 from campaignkit.errors import InvalidValue, shown
-from campaignkit.metrics import (
-    MEASURES,
-    By,
-    Cell,
-    Derived,
-    Group,
-    Sums,
-    Tally,
-    by_columns,
-    by_name,
-    latency_bucket,
-    unmeasured_of,
-)
+from campaignkit.grouping import By, Derived, by_columns, by_name
 from campaignkit.models import (
     NEVER_HANDED_OFF,
     Attempt,

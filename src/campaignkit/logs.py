@@ -31,7 +31,7 @@ from campaignkit.attribution import (
 )
 from campaignkit.delivery import fold
 from campaignkit.errors import AmbiguousCode, InvalidColumn, InvalidRow, InvalidValue, shown
-from campaignkit.metrics import parse_zone
+from campaignkit.grouping import parse_zone
 from campaignkit.models import (
     COUNT_BITS,
     COUNT_COLUMNS,

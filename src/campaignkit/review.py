@@ -13,9 +13,11 @@ from typing import Any, Final
 
 import attrs
 
+from campaignkit.cells import Tally
 from campaignkit.display import text_table, visible
 from campaignkit.errors import InvalidValue
-from campaignkit.metrics import Counts, Rate, Since, Tally
+from campaignkit.grouping import Since
+from campaignkit.metrics import Counts, Rate
 from campaignkit.profiles import Formula, Profile, get_profile
 from campaignkit.rows import is_frame
 from campaignkit.summary import Rows, Summaries, Summary, cells_of, tally

@@ -18,25 +18,23 @@ from typing import Any, Final
 
 import attrs
 
-from campaignkit.errors import InvalidColumn, InvalidValue, nearest
-from campaignkit.metrics import (
+from campaignkit.cells import (
     MEASURES,
     PEOPLE_NEED,
     Cell,
-    Derived,
     Group,
     People,
     PeopleCounts,
     Sums,
     Tally,
-    by_name,
     carrier_name,
     cause,
     latency_bucket,
     make_cell,
-    parse_zone,
     unmeasured_of,
 )
+from campaignkit.errors import InvalidColumn, InvalidValue, nearest
+from campaignkit.grouping import Derived, by_name, parse_zone
 from campaignkit.models import (
     COUNT_BITS,
     COUNT_COLUMNS,

@@ -14,6 +14,19 @@ from typing import Any, Final, overload
 
 import attrs
 
+from campaignkit.cells import (
+    EVENTS,
+    MEASURES,
+    PEOPLE_COUNTS,
+    PEOPLE_NEED,
+    Cell,
+    Group,
+    People,
+    PeopleCounts,
+    Sums,
+    Tally,
+    check_size,
+)
 from campaignkit.display import (
     COUNTS_SHOWN,
     Figure,
@@ -28,27 +41,14 @@ from campaignkit.display import (
 )
 from campaignkit.errors import InvalidValue, MissingExtra, nearest, shown
 from campaignkit.events import merge_events, tally_events
+from campaignkit.grouping import By, Derived, by_columns
 from campaignkit.metrics import (
     COUNT_FIELDS,
     COUNT_PROPERTIES,
-    EVENTS,
-    MEASURES,
-    PEOPLE_COUNTS,
-    PEOPLE_NEED,
-    By,
-    Cell,
     Counts,
-    Derived,
-    Group,
     Latency,
-    People,
-    PeopleCounts,
     Rate,
-    Sums,
-    Tally,
     amounts,
-    by_columns,
-    check_size,
     is_failed,
     place,
     verdict_on,

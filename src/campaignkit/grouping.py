@@ -1,0 +1,125 @@
+"""What messages are grouped by: columns, and hours or days in an explicit zone."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+import attrs
+
+from campaignkit.errors import InvalidValue
+from campaignkit.models import moment
+
+
+@attrs.frozen
+class TimeBucket:
+    """A grouping by hour or day of a moment, in an explicit zone.
+
+    Attributes:
+        column: the column of moments, like ``sent_at``.
+        unit: ``hour`` or ``day``.
+        zone: an IANA zone.
+    """
+
+    column: str
+    unit: Literal["hour", "day"]
+    zone: str
+
+    @property
+    def name(self) -> str:
+        """The name of the group column."""
+        return f"{self.column}_{self.unit}"
+
+    def start(self, moment: datetime | None) -> datetime | None:
+        """Return the beginning of the bucket a moment is in, in the zone; None stays None."""
+        if moment is None:
+            return None
+        local = moment.astimezone(zoneinfo.ZoneInfo(self.zone))
+        hour = local.hour if self.unit == "hour" else 0
+        return local.replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
+
+
+@attrs.frozen
+class Since:
+    """A grouping in two: at or after a moment, or before it (and never).
+
+    Attributes:
+        column: the column of moments.
+        moment: aware; where the True group begins.
+    """
+
+    column: str
+    moment: datetime = attrs.field(validator=lambda _, field, value: moment(field.name, value))
+
+    @property
+    def name(self) -> str:
+        """The name of the group column."""
+        return f"{self.column}_recent"
+
+    def start(self, moment: datetime | None) -> bool:
+        """Return whether a moment is in the later group."""
+        return moment is not None and moment >= self.moment
+
+
+Derived = TimeBucket | Since
+"""A grouping column that is made from a column of moments."""
+
+
+def hours(column: str, *, zone: str) -> TimeBucket:
+    """Group by the hour of a column of moments, as the clock shows it in ``zone``.
+
+    The hour that the clock shows twice, when it is put back in autumn, is one group.
+
+    >>> hours("sent_at", zone="Europe/Paris").name
+    'sent_at_hour'
+    """
+    return _time_bucket(column, "hour", zone)
+
+
+def days(column: str, *, zone: str) -> TimeBucket:
+    """Group by the day of a column of moments, as the calendar shows it in ``zone``."""
+    return _time_bucket(column, "day", zone)
+
+
+def _time_bucket(column: str, unit: Literal["hour", "day"], zone: str) -> TimeBucket:
+    parse_zone(zone)
+    return TimeBucket(column, unit, zone)
+
+
+def parse_zone(name: str) -> zoneinfo.ZoneInfo:
+    """Return an IANA time zone.
+
+    Raises:
+        InvalidValue: there is none of that name.
+    """
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError, TypeError):  # a folder of zones is an OSError
+        raise InvalidValue(f"zone is {name!r}: not an IANA time zone; give one like 'Europe/Paris'") from None
+
+
+By = str | Derived | Iterable["str | Derived"] | None
+"""What ``by=`` takes: a column, a time bucket, or several."""
+
+
+def by_columns(by: By) -> tuple[str | Derived, ...]:
+    """Return ``by=`` as a tuple.
+
+    Raises:
+        InvalidValue: the same column twice.
+    """
+    if by is None:
+        return ()
+    columns = (by,) if isinstance(by, str | TimeBucket | Since) else tuple(by)
+    names = [by_name(each) for each in columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidValue(f"by names {name!r} twice: name each column once")
+    return columns
+
+
+def by_name(by: str | Derived) -> str:
+    """Return the name of a group column."""
+    return by if isinstance(by, str) else by.name
