@@ -113,6 +113,16 @@ def test_a_log_with_other_names_is_read_by_columns(here):
     assert "sent at       2026-05-01 09:00 UTC" in text
 
 
+def test_a_column_without_a_name_of_theirs_is_refused(here):
+    """--column needs both names; otherwise one line says how it is written."""
+    status, _, errors = here("report", "good.csv", "--column", "status")
+
+    assert (status, errors) == (
+        2,
+        "campaignkit: --column is 'status': give our name, an equals sign and theirs, like status=State\n",
+    )
+
+
 def test_what_could_not_be_joined_is_said(here):
     """Rows of one id and messages to nobody in the audience are counted in the head of the report."""
     Path("twice.csv").write_text(
@@ -133,7 +143,6 @@ def test_what_could_not_be_joined_is_said(here):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["good.csv", "--column", "status"], "--column is 'status': give our name, an equals sign and theirs, like"),
         (["missing.csv"], "[Errno 2] No such file or directory: 'missing.csv'"),
         (["bad.csv"], "row 4, column 'status': 'weird' "),
         (["good.csv", "--profile", "breevo"], "profile is 'breevo': not one we know; nearest: brevo"),

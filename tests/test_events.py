@@ -155,6 +155,11 @@ def test_what_is_given_twice_is_refused(column):
         ({"replies": [REPLY, {**REPLY, "keyword": "opt_out"}]}, Sums(replies=1, replied=1, stop_replies=1)),
         ({"replies": [{**REPLY, "keyword": "help"}, {**REPLY, "keyword": ""}]}, Sums(replies=2, replied=1)),
         ({"clicks": [CLICK, {"clicked_at": NOON, "contact_id": "ana"}]}, Sums(clicks=2, clicked=2)),
+        ({"clicks": [CLICK, {"clicked_at": NOON, "contact_id": "m1"}]}, Sums(clicks=2, clicked=2)),
+        (
+            {"clicks": [{**CLICK, "message_id": 0}, {**CLICK, "message_id": "", "contact_id": 0}]},
+            Sums(clicks=2, clicked=2),
+        ),
         ({"opt_outs": [OptOut(opted_out_at=NOON, contact_id="ana")] * 2}, Sums(opted_out=1)),
         (
             {"orders": [ORDER, {**ORDER, "assisted": True}, {**ORDER, "assisted": 0}]},

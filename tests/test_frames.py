@@ -163,6 +163,11 @@ REFUSED = {
         {"columns": {"contact_id": "Who"}, "people": "contact_id"},
         "'Who' is None in row 1: people are counted by it; fill it, or leave people= out",
     ),
+    "no person in any row": (
+        sent(contact_id=[None, None]),
+        {"people": "contact_id"},
+        "'contact_id' is None in row 0: people are counted by it; fill it, or leave people= out",
+    ),
     "no column for people": (
         sent(contact_id=["ana", "ben"]),
         {"people": "contact"},

@@ -138,6 +138,20 @@ def test_events_wait_for_their_message():
     assert [*live.waiting] == ["m1"]
 
 
+def test_a_waiting_event_that_cannot_be_read_is_left_out():
+    """It is refused when its message is added, which is followed; adding the message again goes on with the next."""
+    live, message = Live(), Message(message_id="m0", status="queued")
+    live.apply_many([receipt("failed", carrier="vonage", error_code="6"), receipt("delivered")])
+
+    with pytest.raises(AmbiguousCode):
+        live.add([message])
+    assert statuses(live) == {"queued": 1}
+    live.add([message])
+
+    assert statuses(live) == {"delivered": 1}
+    assert not live.waiting
+
+
 def test_events_that_name_no_message_are_kept():
     """What says nothing of its message is neither counted nor lost."""
     live = following("queued")

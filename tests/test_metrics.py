@@ -16,22 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaignkit.cells import (
-    EVENTS,
-    LATENCY_STEP,
-    MOST_CELLS,
-    NEGATIVE_LATENCY,
-    Cell,
-    People,
-    PeopleCounts,
-    Sums,
-    Tally,
-    bucket_middle,
-    check_size,
-    latency_bucket,
-)
+from campaignkit.cells import EVENTS, MOST_CELLS, Cell, People, PeopleCounts, Sums, Tally, check_size
 from campaignkit.errors import InvalidColumn, InvalidValue
 from campaignkit.grouping import Since, by_columns, by_name, days, hours, parse_zone
+from campaignkit.latency import LATENCY_STEP, NEGATIVE_LATENCY, bucket_middle, latency_bucket
 from campaignkit.metrics import COUNT_FIELDS, Counts, Latency, Rate, amounts
 from campaignkit.models import Message, Status
 from campaignkit.profiles import Formula, get_profile

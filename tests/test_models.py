@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaignkit import models
 from campaignkit.errors import InvalidValue, UnknownStatus
+from campaignkit.latency import bucket_between
 from campaignkit.models import (
     COUNT_BITS,
     COUNT_COLUMNS,
@@ -34,6 +36,7 @@ from campaignkit.models import (
     Receipt,
     Reply,
     Status,
+    facts_of,
     moment,
     money_of,
     parse_code,
@@ -43,6 +46,7 @@ from campaignkit.models import (
     to_micros,
     whole,
 )
+from campaignkit.summary import tally
 from strategies import NOON
 
 LEAST = {
@@ -101,7 +105,7 @@ WRONG_CODES = (
     NOON,
 )
 
-DERIVED = ("shape_", "cell_", "money_", "latest_")
+DERIVED = ("facts_", "bucket_", "latest_")
 
 TEXT = "must be text; convert it with str()"
 EMPTY = "must not be empty; leave it out or give None when it is not known"
@@ -376,8 +380,8 @@ def test_money_of():
     cost, revenue = (("cost", "USD"), 7_900), (("revenue", "USD"), 20 * MICROS)
 
     assert money_of("USD", Decimal("0.0079"), Decimal(20), None) == (cost, revenue)
-    assert money_of("USD", None, None, None) is None
-    assert money_of(None, None, None, None) is None
+    assert money_of("USD", None, None, None) == ()
+    assert money_of(None, None, None, None) == ()
 
 
 # --- junk --------------------------------------------------------------------------------------
@@ -456,9 +460,9 @@ def test_evolve_derives_anew():
     """A changed message has what tallies read derived from its own fields, and is checked again."""
     changed = attrs.evolve(FULL, status="unknown", error_code=30008, price=None, revenue=None, clicks=None)
 
-    assert changed.cell_ == ("unknown", "twilio", "30008", True)
-    assert changed.money_ == ((("assisted_revenue", "USD"), 0),)
-    assert changed.shape_ == FULL.shape_ & ~dict(COUNT_BITS)["clicks"]
+    assert changed.facts_.cell == ("unknown", "twilio", "30008", True)
+    assert changed.facts_.money == ((("assisted_revenue", "USD"), 0),)
+    assert changed.facts_.shape == FULL.facts_.shape & ~dict(COUNT_BITS)["clicks"]
     with pytest.raises(InvalidValue, match="has no currency"):
         attrs.evolve(FULL, currency=None)
 
@@ -467,21 +471,44 @@ def test_what_tallies_read():
     """Derived once: which counts are given, the cell, the money in millionths, the latest moment."""
     bare = Message(status="skipped", skip_reason="no_content")
 
-    assert FULL.shape_ == (1 << len(COUNT_COLUMNS)) - 1
-    assert FULL.cell_ == ("delivered", "twilio", None, False)
-    assert FULL.money_ == (
+    facts = FULL.facts_
+    assert facts.shape == (1 << len(COUNT_COLUMNS)) - 1
+    assert facts.cell == ("delivered", "twilio", None, False)
+    assert facts.money == (
         (("cost", "USD"), 7_900),
         (("revenue", "USD"), 20 * MICROS),
         (("assisted_revenue", "USD"), 0),
     )
+    assert facts.counts == tuple(getattr(FULL, name) for name in COUNT_COLUMNS)
+    assert FULL.bucket_ == bucket_between(FULL.sent_at, FULL.delivered_at)
     assert FULL.latest_ == FULL.last_event_at.timestamp()
-    assert (bare.shape_, bare.money_, bare.latest_) == (0, None, 0.0)
-    assert bare.cell_ == ("skipped", None, "no_content", False)
+    assert (bare.facts_.shape, bare.facts_.money, bare.bucket_, bare.latest_) == (0, (), None, 0.0)
+    assert bare.facts_.cell == ("skipped", None, "no_content", False)
 
 
-def test_equal_cells_are_one():
-    """Messages of one cell share its key, so that counting a campaign costs no memory for keys."""
-    assert Message(status="sent").cell_ is Message(status="sent", contact_id="c2").cell_
+def test_equal_facts_are_one():
+    """Messages that count alike share their facts, so that a tally can look them up by identity."""
+    assert Message(status="sent").facts_ is Message(status="sent", contact_id="c2").facts_
+    assert Message(status="sent").facts_ is not Message(status="sent", segments=0).facts_
+
+
+def test_a_carriers_word_is_not_our_status():
+    """A carrier's word that is spelled like a status of ours makes other facts, as it may mean another thing."""
+    counts = (None,) * len(COUNT_COLUMNS)
+
+    ours = facts_of((Status.UNKNOWN, "vonage", None, False), counts, ())
+    theirs = facts_of(("unknown", "vonage", None, False), counts, ())
+    assert ours is not theirs
+
+
+def test_facts_are_forgotten_in_time(monkeypatch):
+    """However many different messages a process sees, the shared facts stay bounded, and counts right."""
+    monkeypatch.setattr(models, "_MOST_FACTS", 10)
+    monkeypatch.setattr(models, "_FACTS", {})
+
+    messages = [Message(status="sent", clicks=clicks % 25) for clicks in range(100)]
+    assert len(models._FACTS) <= 10
+    assert tally(messages).cells[()] == tally([{"status": "sent", "clicks": n % 25} for n in range(100)]).cells[()]
 
 
 @pytest.mark.parametrize("name", DERIVED)

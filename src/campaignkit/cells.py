@@ -9,11 +9,9 @@ read, so another profile or a newer code table needs no recount.
 
 from __future__ import annotations
 
-import bisect
-import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -85,30 +83,6 @@ MEASURES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 EVENTS: Final = Cell("")
 """The cell that holds what event tables add: no message, so every count of messages is 0."""
-
-
-# --- latency -----------------------------------------------------------------------------------
-
-LATENCY_STEP: Final = 1.02
-"""Each bucket of milliseconds is 2 % wider than the one before."""
-
-_LATENCY_EDGES: Final = tuple(math.ceil(LATENCY_STEP**power) for power in range(1, 1500))
-NEGATIVE_LATENCY: Final = -1
-"""The bucket of messages whose delivery is dated before their sending."""
-
-
-def latency_bucket(milliseconds: int) -> int:
-    """Return the bucket of a time from sending to delivery.
-
-    >>> latency_bucket(0), latency_bucket(1000), latency_bucket(-5)
-    (0, 348, -1)
-    """
-    return NEGATIVE_LATENCY if milliseconds < 0 else bisect.bisect_right(_LATENCY_EDGES, milliseconds)
-
-
-def bucket_middle(bucket: int) -> timedelta:
-    """Return the time that stands for a bucket: within 1 % of everything in it, above 1 s."""
-    return timedelta(milliseconds=LATENCY_STEP ** (bucket + 0.5))
 
 
 # --- tally -------------------------------------------------------------------------------------

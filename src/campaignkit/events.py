@@ -149,7 +149,7 @@ def _add_money(group: _Group, get: Callable[[str], Any], *, assisted: bool) -> N
     if get("revenue") is not None:
         revenue, currency = parse_money("revenue", get("revenue")), parse_currency("currency", get("currency"))
         amounts = (None, None, revenue) if assisted else (None, revenue, None)
-        for key, micros in money_of(currency, *amounts) or ():
+        for key, micros in money_of(currency, *amounts):
             group.money[key] += micros
 
 

@@ -17,9 +17,7 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 
 from campaignkit.cells import (
-    LATENCY_STEP,
     MEASURES,
-    NEGATIVE_LATENCY,
     PEOPLE_NEED,
     Cell,
     Group,
@@ -34,6 +32,7 @@ from campaignkit.cells import (
 )
 from campaignkit.errors import InvalidColumn, InvalidValue, nearest, shown
 from campaignkit.grouping import Derived, TimeBucket, by_name, parse_zone
+from campaignkit.latency import LATENCY_STEP, NEGATIVE_LATENCY
 from campaignkit.models import (
     COUNT_COLUMNS,
     MICROS,
@@ -52,8 +51,8 @@ _FINITE: Final = "money must be finite; use null for unknown"
 _MOST_MICROS: Final = 10**9 * MICROS
 _UTC: Final = nw.Datetime("us", "UTC")
 _Lazy = nw.LazyFrame[Any]
-_Rule = tuple[str, nw.Expr, str]
-"""A column of ours, what is wrong with a row of it, and the rule that it breaks."""
+_Rule = tuple[str, nw.Expr | None, str]
+"""A column of ours, what is wrong with a row of it (None: a null), and the rule that it breaks."""
 
 
 def tally_frame(
@@ -106,6 +105,7 @@ class _Source:
         self._columns = columns
         self._void = self._columns_without_values()
         self._zones: list[ZoneInfo | None] = []
+        self._groups: dict[tuple[Any, ...], Group] = {}
         if self.theirs("status") not in self.schema:
             raise InvalidColumn(
                 f"the frame has no {self._columns.get('status', 'status')!r}: every message needs a status; give"
@@ -169,10 +169,15 @@ class _Source:
         # In one zone, because polars compares moments within one zone only.
         return (moment.dt.convert_time_zone("UTC") >= by.moment.astimezone(UTC)).fill_null(value=False)
 
-    def group(self, values: Iterable[Any]) -> Group:
+    def group(self, values: tuple[Any, ...]) -> Group:
         """Return the values of the grouping columns as plain Python; those of time buckets get their zone back."""
-        pairs = zip(map(_value, values), self._zones, strict=True)
-        return tuple(value if zone is None or value is None else value.replace(tzinfo=zone) for value, zone in pairs)
+        if values not in self._groups:
+            self._groups[values] = tuple(self._plain(values))
+        return self._groups[values]
+
+    def _plain(self, values: tuple[Any, ...]) -> Iterator[Any]:
+        for value, zone in zip(map(_value, values), self._zones, strict=True):
+            yield value if zone is None or value is None else value.replace(tzinfo=zone)
 
     def moment(self, name: str) -> nw.Expr:
         """Return a column of moments, aware.
@@ -210,38 +215,37 @@ class _Source:
         moments = [name for name in _MOMENTS if name in self]
         rules = [*self._never_null(people), *(rule for name in numbers for rule in self._number_rules(name))]
         asked = [nw.len().alias("n")]
-        asked += [self.col(name).null_count().alias(f"null {name}") for name in numbers]
-        asked += [wrong.any().alias(f"wrong {place}") for place, (_, wrong, _) in enumerate(rules)]
+        nullable = dict.fromkeys([*numbers, *(name for name, *_ in rules)])
+        asked += [self.col(name).null_count().alias(f"null {name}") for name in nullable]
+        asked += [wrong.any().alias(f"wrong {place}") for place, (_, wrong, _) in enumerate(rules) if wrong is not None]
         asked += [self.moment(name).max().alias(f"last {name}") for name in moments]
         look = self.frame.select(*asked).collect()
         found = dict(zip(look.columns, map(_value, look.row(0)), strict=True))
-        self._void |= {name for name in numbers if found[f"null {name}"] == found["n"] > 0}
+        void = {name for name in numbers if found[f"null {name}"] == found["n"] > 0}
         for place, (name, wrong, rule) in enumerate(rules):
-            if found[f"wrong {place}"] and name not in self._void:
-                raise _at_first_row(self.frame, self.theirs(name), wrong, rule)
+            if name not in void and found[f"null {name}" if wrong is None else f"wrong {place}"]:
+                first = self.col(name).is_null() if wrong is None else wrong
+                raise _at_first_row(self.frame, self.theirs(name), first, rule)
+        self._void |= void
         return max((found[f"last {name}"].astimezone(UTC) for name in moments if found[f"last {name}"]), default=None)
 
     def _never_null(self, people: People | None) -> Iterator[_Rule]:
-        yield "status", self.col("status").is_null(), "every message needs a status"
+        yield "status", None, "every message needs a status"
         if people is None:
             return
         if self.theirs(people.column) not in self.schema:
             near = nearest(people.column, self.schema)
             raise InvalidColumn(f"the frame has no {people.column!r} to tell people apart; nearest: {near}")
-        yield (
-            people.column,
-            self.col(people.column).is_null(),
-            "people are counted by it; fill it, or leave people= out",
-        )
+        yield people.column, None, "people are counted by it; fill it, or leave people= out"
 
     def _number_rules(self, name: str) -> Iterator[_Rule]:
-        number, column, inexact = self._number(name), self.col(name), not self.dtype(name).is_integer()
+        number, inexact = self._number(name), not self.dtype(name).is_integer()
         if name in MONEY_COLUMNS:
             if inexact:
                 yield name, _infinite(number), _FINITE
             return
         rule = "it is given for some messages only; fill it with 0 where nothing happened, or leave the column out"
-        yield name, column.is_null(), rule
+        yield name, None, rule
         if inexact:
             yield name, number - number.round(0) != 0, "a count must be a whole number"
         yield name, number < 0, "a count must be 0 or more"
@@ -330,7 +334,7 @@ class _Source:
         table = self.frame.select(*prepared).group_by(*grouped).agg(*sums).collect()
         money: dict[Group, dict[MoneyKey, int]] = {}
         for row in table.iter_rows(named=True):
-            group = self.group(row[f"by {name}"] for name in keys)
+            group = self.group(tuple(row[f"by {name}"] for name in keys))
             for name in kinds:
                 if not row[f"n {name}"]:
                     continue
@@ -366,14 +370,13 @@ class _Source:
         timed = self.frame.select(
             *(expression.alias(f"by {name}") for name, expression in keys.items()), elapsed.alias("ms")
         ).filter(~nw.col("ms").is_null())
-        bucket = nw.col("ms").clip(1, None).log(LATENCY_STEP).floor().cast(nw.Int64)
+        steps = nw.col("ms").clip(1, None).log(LATENCY_STEP).floor().cast(nw.Int64)
         below = (nw.col("ms") < 0).cast(nw.Int64)
-        counted = timed.with_columns(bucket=bucket * (1 - below) + below * NEGATIVE_LATENCY)
+        counted = timed.with_columns(bucket=steps * (1 - below) + below * NEGATIVE_LATENCY)
         table = counted.group_by(*grouped).agg(nw.len().alias("n")).collect()
         latency: dict[Group, dict[int, int]] = {}
-        for row in table.iter_rows(named=True):
-            group = self.group(row[f"by {name}"] for name in keys)
-            latency.setdefault(group, {})[int(row["bucket"])] = int(row["n"])
+        for *group, bucket, n in table.select(*grouped, "n").iter_rows():
+            latency.setdefault(self.group(tuple(group)), {})[int(bucket)] = int(n)
         return latency
 
     def _elapsed(self) -> nw.Expr:

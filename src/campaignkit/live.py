@@ -15,10 +15,11 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from campaignkit.cells import MEASURES, Cell, Group, Sums, Tally, latency_bucket, unmeasured_of
+from campaignkit.cells import MEASURES, Cell, Group, Sums, Tally, unmeasured_of
 from campaignkit.delivery import BOTTOM, ConflictPolicy, DeliveryState, PartState, lift
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.grouping import By, Derived, by_columns, by_name
+from campaignkit.latency import latency_bucket
 from campaignkit.models import (
     NEVER_HANDED_OFF,
     Attempt,
@@ -188,7 +189,7 @@ class Live:
         state = self._first(message, parts)
         self._segments = message.segments is not None
         group = self._groups[tuple(_key(each, message) for each in self._by)]
-        for key, micros in message.money_ or ():
+        for key, micros in message.facts_.money:
             group.money[key] += micros
         tracked = _Tracked(state, group, message.sent_at)
         group.states[state] += 1
@@ -214,13 +215,13 @@ class Live:
             assisted_orders=message.assisted_orders or 0,
             priced=int(message.price is not None),
         )
-        known = (message.cell_, parts, sums)
+        known = (message.facts_.cell, parts, sums)
         if known not in self._firsts:
             self._firsts[known] = self._number(self._state(message, parts, sums))
         return self._firsts[known]
 
     def _state(self, message: Message, parts: int, sums: Sums) -> _State:
-        skipped = (message.cell_[2] or "") if message.status is Status.SKIPPED else None
+        skipped = (message.facts_.cell[2] or "") if message.status is Status.SKIPPED else None
         outcome = _WITHOUT_CARRIER.get(message.status, Outcome.TAKEN)
         attempt = Attempt(parts=parts, outcome=outcome, error_code=message.error_code)
         first = _State(message.carrier, skipped, attempt, (), sums)
@@ -246,7 +247,7 @@ class Live:
             self.waiting[event.message_id or ""].append(event)
             return
         old = tracked.state
-        new = self._joins[old].get(event.fact_)
+        new = self._joins[old].get(event.saying_)
         if new is None:
             new = self._join(old, event)  # before anything changes, because it refuses ambiguous codes
         at = event.at_
@@ -278,7 +279,7 @@ class Live:
             return old
         new = self._number(_joined(state, receipt, element))
         kept = ~new if element.positive_at is not None or element.bits & 0b1100 else new
-        self._joins[old][receipt.fact_] = kept
+        self._joins[old][receipt.saying_] = kept
         return kept
 
     def _number(self, state: _State) -> int:
@@ -321,7 +322,7 @@ class Live:
         tracked.state = new
         if isinstance(event, Order) and event.revenue is not None:
             amounts = (None, None, event.revenue) if event.assisted else (None, event.revenue, None)
-            for key, micros in money_of(event.currency, *amounts) or ():
+            for key, micros in money_of(event.currency, *amounts):
                 tracked.group.money[key] += micros
 
     def tally(self) -> Tally:

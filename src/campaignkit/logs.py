@@ -13,7 +13,7 @@ import collections
 import functools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import attrs
@@ -32,8 +32,8 @@ from campaignkit.attribution import (
 from campaignkit.delivery import fold
 from campaignkit.errors import AmbiguousCode, InvalidColumn, InvalidRow, InvalidValue, shown
 from campaignkit.grouping import parse_zone
+from campaignkit.latency import bucket_between
 from campaignkit.models import (
-    COUNT_BITS,
     COUNT_COLUMNS,
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
@@ -45,6 +45,7 @@ from campaignkit.models import (
     Receipt,
     Reply,
     Status,
+    facts_of,
     money_of,
 )
 from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES
@@ -606,11 +607,11 @@ def _build(held: Columns) -> tuple[Message, ...]:
     nothing = (None,) * size
     columns = {name: held.get(name, nothing) for name in MESSAGE_COLUMNS}
     taken = [at is not None for at in columns["sent_at"]]
-    columns["shape_"] = [sum(bit for name, bit in COUNT_BITS if name in held)] * size
-    columns["cell_"] = _each(
-        _cell, columns["status"], columns["carrier"], columns["error_code"], columns["skip_reason"], taken
-    )
-    columns["money_"] = _each(money_of, columns["currency"], *(columns[name] for name in MONEY_COLUMNS))
+    cells = _each(_cell, columns["status"], columns["carrier"], columns["error_code"], columns["skip_reason"], taken)
+    counts = zip(*(columns[name] for name in COUNT_COLUMNS), strict=True)
+    money = _each(money_of, columns["currency"], *(columns[name] for name in MONEY_COLUMNS))
+    columns["facts_"] = list(map(facts_of, cells, counts, money))
+    columns["bucket_"] = list(map(bucket_between, columns["sent_at"], columns["delivered_at"]))
     moments = [columns[name] for name in ("sent_at", "delivered_at", "last_event_at") if name in held]
     columns["latest_"] = list(map(_latest, *moments)) if moments else [0.0] * size
     messages = [object.__new__(Message) for _ in range(size)]
@@ -626,8 +627,7 @@ def _each(make: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
 
 
 def _cell(status: Status, carrier: str | None, code: str | None, skip_reason: str | None, taken: bool) -> CellKey:  # noqa: FBT001
-    sent_at = datetime.fromtimestamp(0, UTC) if taken else None
-    return Message(status=status, carrier=carrier, error_code=code, skip_reason=skip_reason, sent_at=sent_at).cell_
+    return status, carrier, code or skip_reason, taken and status in NEVER_HANDED_OFF
 
 
 def _latest(*moments: datetime | None) -> float:

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import attrs
 
-from campaignkit.cells import EVENTS, MEASURES, NEGATIVE_LATENCY, Cell, Sums, bucket_middle
+from campaignkit.cells import EVENTS, MEASURES, Cell, Sums
+from campaignkit.latency import NEGATIVE_LATENCY, bucket_middle
 from campaignkit.models import MICROS, Bounce, MoneyKey, MoneyKind, Status
 from campaignkit.profiles import Formula, Profile
 from campaignkit.verdicts import FAILURES, Verdict, verdict_of

@@ -29,21 +29,24 @@ from campaignkit.cells import (
     Tally,
     carrier_name,
     cause,
-    latency_bucket,
     make_cell,
     unmeasured_of,
 )
 from campaignkit.errors import InvalidColumn, InvalidValue, nearest
 from campaignkit.grouping import Derived, by_name, parse_zone
+from campaignkit.latency import bucket_between
 from campaignkit.models import (
     COUNT_BITS,
     COUNT_COLUMNS,
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
     CellKey,
+    Facts,
     Message,
+    Money,
     MoneyKey,
     Status,
+    facts_of,
     moment,
     money_of,
     parse_code,
@@ -76,26 +79,17 @@ _PEOPLE_BITS: Final = {
 class _Node:
     """What is counted for one group."""
 
-    __slots__ = ("cells", "latency", "money", "people")
+    __slots__ = ("facts", "latency", "people")
 
-    def __init__(self, width: int) -> None:
-        self.cells: defaultdict[CellKey, list[int]] = defaultdict(functools.partial(list, (0,) * width))
-        self.money: defaultdict[MoneyKey, int] = defaultdict(int)
+    def __init__(self) -> None:
+        self.facts: defaultdict[Facts, int] = defaultdict(int)
         self.latency: defaultdict[int, int] = defaultdict(int)
         self.people: defaultdict[Any, int] = defaultdict(int)
 
 
-class _Tree(dict[Any, Any]):
-    """Groups as nested dictionaries, made on first sight."""
-
-    def __init__(self, depth: int, width: int) -> None:
-        self.depth = depth
-        self.width = width
-
-    def __missing__(self, key: Any) -> Any:
-        made: Any = _Tree(self.depth - 1, self.width) if self.depth > 1 else _Node(self.width)
-        self[key] = made
-        return made
+def _tree(depth: int) -> defaultdict[Any, Any]:
+    """Return groups as nested dictionaries, made on first sight."""
+    return defaultdict(_Node) if depth == 1 else defaultdict(functools.partial(_tree, depth - 1))
 
 
 class _Uneven(Exception):
@@ -103,28 +97,16 @@ class _Uneven(Exception):
 
 
 @functools.lru_cache(maxsize=256)
-def _loop(by: tuple[str | Derived, ...], counted: tuple[str, ...], person: str | None) -> Callable[..., float]:
-    """Compile the loop over rows for these keys and counted columns; it returns the latest moment."""
-    body = ["if r.shape_ != shape: raise Uneven", "if r.latest_ > latest: latest = r.latest_"]
-    body += [f"node = tree{_path(by)}", "sums = node.cells[r.cell_]", "sums[0] += 1"]
-    slot = 1
-    for name in counted:
-        if len(MEASURES[name]) == 1:
-            body += [f"sums[{slot}] += r.{name}"]
-        else:
-            body += [f"x = r.{name}", f"if x: sums[{slot}] += x; sums[{slot + 1}] += 1"]
-        slot += len(MEASURES[name])
-    body += ["x = r.money_", "if x is not None:", f"    if r.price is not None: sums[{slot}] += 1"]
-    body += ["    for key, micros in x: node.money[key] += micros"]
-    body += ["x = r.delivered_at", "if x is not None and r.sent_at is not None:", "    x = x - r.sent_at"]
-    body += ["    node.latency[bucket_of((x.days * 86400 + x.seconds) * 1000 + x.microseconds // 1000)] += 1"]
+def _loop(by: tuple[str | Derived, ...], person: str | None) -> Callable[..., float]:
+    """Compile the loop over rows for these keys; it returns the latest moment."""
+    body = ["f = r.facts_", "if f.shape != shape: raise Uneven", "if r.latest_ > latest: latest = r.latest_"]
+    body += [f"node = tree{_path(by)}", "node.facts[f] += 1"]
+    body += ["x = r.bucket_", "if x is not None: node.latency[x] += 1"]
     if person:
-        body += [f"x = r.{person}", "if x is None: raise Uneven", "y = flags[r.cell_]"]
-        body += [f"if r.{name}: y |= {bit}" for name, bit in _PERSON_FLAGS.items() if name in counted]
-        body += ["node.people[x] |= y"]
+        body += [f"x = r.{person}", "if x is None: raise Uneven", "node.people[x] |= flags[f]"]
     lines = ["def count(rows, tree, shape, flags):", "    latest = 0.0", "    for r in rows:"]
     lines += [*(f"        {line}" for line in body), "    return latest"]
-    space: dict[str, Any] = {"Uneven": _Uneven, "bucket_of": latency_bucket, "by": by}
+    space: dict[str, Any] = {"Uneven": _Uneven, "by": by}
     exec("\n".join(lines), space)  # noqa: S102 - the names are those of our own fields, never data
     return space["count"]  # type: ignore[no-any-return]
 
@@ -137,18 +119,21 @@ def _path(by: tuple[str | Derived, ...]) -> str:
     return "".join(steps) or "[None]"
 
 
-class _Flags(dict[CellKey, int]):
-    """What a message's cell alone says of its person: handed off, delivered."""
+class _Flags(dict[Facts, int]):
+    """What a message's facts say of its person: handed off, delivered, answered ..."""
 
     def __init__(self, *, ours_first: bool) -> None:
         self.ours_first = ours_first
 
-    def __missing__(self, key: CellKey) -> int:
-        word, carrier, _, taken = key
+    def __missing__(self, facts: Facts) -> int:
+        word, carrier, _, taken = facts.cell
         status = parse_status_word(carrier, word, ours_first=self.ours_first).status
-        sent = _SENT if taken or status not in NEVER_HANDED_OFF else 0
-        self[key] = sent | (_DELIVERED if status in {Status.DELIVERED, Status.READ} else 0)
-        return self[key]
+        flags = _SENT if taken or status not in NEVER_HANDED_OFF else 0
+        flags |= _DELIVERED if status in {Status.DELIVERED, Status.READ} else 0
+        for name, count in zip(COUNT_COLUMNS, facts.counts, strict=True):
+            flags |= _PERSON_FLAGS.get(name, 0) if count else 0
+        self[facts] = flags
+        return flags
 
 
 @attrs.frozen
@@ -237,10 +222,10 @@ def check_columns(columns: Mapping[str, str], theirs: Collection[str], ours: Col
 
 def _count(stream: Iterator[Any], plan: _Plan) -> Tally:
     chunk = list(itertools.islice(stream, _CHUNK))
-    shape = chunk[0].shape_
+    shape = chunk[0].facts_.shape
     counted = tuple(name for name, bit in COUNT_BITS if shape & bit)
-    tree = _Tree(max(1, len(plan.by)), 2 + sum(len(MEASURES[name]) for name in counted))
-    loop, flags = _loop(plan.keys, counted, plan.person), _Flags(ours_first=plan.ours_first)
+    tree = _tree(max(1, len(plan.by)))
+    loop, flags = _loop(plan.keys, plan.person), _Flags(ours_first=plan.ours_first)
     offset, latest = 0, 0.0
     while chunk:
         try:
@@ -258,8 +243,8 @@ def _explain(chunk: Sequence[Any], offset: int, shape: int, plan: _Plan, error: 
         if not isinstance(row, Message | _Row):
             return _mixed(place, row, Message.__name__)
         for name, bit in COUNT_BITS:
-            if (row.shape_ ^ shape) & bit:
-                return _uneven(name, place, missing=not row.shape_ & bit)
+            if (row.facts_.shape ^ shape) & bit:
+                return _uneven(name, place, missing=not row.facts_.shape & bit)
         if plan.people and getattr(row, str(plan.person)) is None:
             return InvalidColumn(
                 f"row {place} has no {plan.people.column}: people are counted by it; fill it, or leave people= out"
@@ -280,15 +265,14 @@ def _uneven(column: str, row: int, *, missing: bool) -> InvalidColumn:
     )
 
 
-def _table(tree: _Tree, counted: tuple[str, ...], latest: float, plan: _Plan) -> Tally:
-    names = ["n", *(sum_name for column in counted for sum_name in MEASURES[column]), "priced"]
+def _table(tree: Mapping[Any, Any], counted: tuple[str, ...], latest: float, plan: _Plan) -> Tally:
     groups = dict(_leaves(tree, len(plan.by)))
-    cells = {group: _cells(node, names, ours_first=plan.ours_first) for group, node in groups.items()}
+    cells = {group: _cells(node.facts, ours_first=plan.ours_first) for group, node in groups.items()}
     asked = plan.people
     return Tally(
         by=plan.by,
         cells=cells,
-        money={group: dict(node.money) for group, node in groups.items() if node.money},
+        money={group: money for group, node in groups.items() if (money := _money(node.facts))},
         latency={group: dict(node.latency) for group, node in groups.items() if node.latency},
         people={group: _people(node.people, asked, counted) for group, node in groups.items()} if asked else {},
         unmeasured=unmeasured_of(counted, cells, asked),
@@ -296,7 +280,7 @@ def _table(tree: _Tree, counted: tuple[str, ...], latest: float, plan: _Plan) ->
     )
 
 
-def _leaves(tree: _Tree, depth: int) -> Iterator[tuple[Group, _Node]]:
+def _leaves(tree: Mapping[Any, Any], depth: int) -> Iterator[tuple[Group, _Node]]:
     if depth == 0:
         yield from (((), node) for node in tree.values())
         return
@@ -307,14 +291,38 @@ def _leaves(tree: _Tree, depth: int) -> Iterator[tuple[Group, _Node]]:
             yield from (((key, *rest), node) for rest, node in _leaves(below, depth - 1))
 
 
-def _cells(node: _Node, names: list[str], *, ours_first: bool) -> dict[Cell, Sums]:
+def _cells(counted: Mapping[Facts, int], *, ours_first: bool) -> dict[Cell, Sums]:
+    totals: defaultdict[tuple[CellKey, type], list[int]] = defaultdict(functools.partial(list, Sums()))
+    for facts, n in counted.items():
+        total = totals[facts.cell, type(facts.cell[0])]
+        for place, value in enumerate(_sums_of(facts)):
+            total[place] += n * value
     cells: dict[Cell, Sums] = {}
-    for (status, carrier, code, taken), values in node.cells.items():
-        sums = Sums(**dict(zip(names, values, strict=True)))
+    for ((status, carrier, code, taken), _), values in totals.items():
+        sums = Sums(*values)
         early = sums.n if taken else 0
         cell = make_cell(status, carrier, code, sums.n, early, ours_first=ours_first)
         cells[cell] = cells.get(cell, Sums()).plus(sums._replace(handed_off=early))
     return cells
+
+
+@functools.lru_cache(maxsize=100_000)
+def _sums_of(facts: Facts) -> Sums:
+    """Return what one message with these facts adds up to."""
+    sums = {"n": 1, "priced": int(any(kind == "cost" for (kind, _), _ in facts.money))}
+    for column, count in zip(COUNT_COLUMNS, facts.counts, strict=True):
+        total, *messages = MEASURES[column]
+        sums[total] = int(count or 0)
+        sums |= dict.fromkeys(messages, int(bool(count)))
+    return Sums(**sums)
+
+
+def _money(counted: Mapping[Facts, int]) -> dict[MoneyKey, int]:
+    money: dict[MoneyKey, int] = {}
+    for facts, n in counted.items():
+        for key, micros in facts.money:
+            money[key] = money.get(key, 0) + n * micros
+    return money
 
 
 def _people(persons: Mapping[Any, int], asked: People, counted: tuple[str, ...]) -> PeopleCounts:
@@ -330,26 +338,11 @@ def _people(persons: Mapping[Any, int], asked: People, counted: tuple[str, ...])
 class _Row:
     """A row in the shape the loop reads."""
 
-    __slots__ = (
-        *(f"by{place}" for place in range(8)),
-        *COUNT_COLUMNS,
-        "cell_",
-        "delivered_at",
-        "latest_",
-        "money_",
-        "person",
-        "price",
-        "sent_at",
-        "shape_",
-    )
-    cell_: CellKey
-    delivered_at: datetime | None
+    __slots__ = (*(f"by{place}" for place in range(8)), "bucket_", "facts_", "latest_", "person")
+    bucket_: int | None
+    facts_: Facts
     latest_: float
-    money_: tuple[tuple[MoneyKey, int], ...] | None
     person: Any
-    price: Decimal | None
-    sent_at: datetime | None
-    shape_: int
 
 
 class _Reader:
@@ -422,7 +415,8 @@ class _Reader:
             )
         carrier = self._carrier or self._named(get(theirs["carrier"]))
         moments = [self._moment(name, get(theirs[name])) for name in _MOMENTS]
-        row.sent_at, row.delivered_at, _ = moments
+        sent_at, delivered_at, _ = moments
+        row.bucket_ = bucket_between(sent_at, delivered_at)
         row.latest_ = max((each.timestamp() for each in moments if each), default=0.0)
         word = status if isinstance(status, Status) else str(status)
         meaning = parse_status_word(carrier, word, ours_first=self._carrier is None)
@@ -430,16 +424,9 @@ class _Reader:
         code = self._code(get(theirs["error_code"]))
         if reason is not None:
             code = cause(code, reason, meaning.status)
-        early = row.sent_at is not None and meaning.status in NEVER_HANDED_OFF
-        row.cell_ = (word, carrier, code, early)
-        row.shape_ = 0
-        for name, bit in COUNT_BITS:
-            value = get(theirs[name])
-            if value is not None:
-                row.shape_ |= bit
-                value = value if type(value) is int and value >= 0 else whole(name, value)
-            setattr(row, name, value)
-        self._money(row, get, carrier)
+        early = sent_at is not None and meaning.status in NEVER_HANDED_OFF
+        counts = tuple(_counted(name, get(theirs[name])) for name in COUNT_COLUMNS)
+        row.facts_ = facts_of((word, carrier, code, early), counts, self._money(get, carrier))
         for place, each in enumerate(self._by):
             setattr(row, f"by{place}", self._group(each, get))
         row.person = None if self._person is None else not_null(get(self._person))
@@ -462,22 +449,24 @@ class _Reader:
             value = value.replace(tzinfo=self._timezone)
         return moment(name, value)
 
-    def _money(self, row: _Row, get: Callable[[str], Any], carrier: str | None) -> None:
+    def _money(self, get: Callable[[str], Any], carrier: str | None) -> Money:
         amounts = [get(self._theirs[name]) for name in MONEY_COLUMNS]
-        row.price, row.money_ = amounts[0], None
-        if any(each is not None for each in amounts):
-            if carrier in NEGATIVE_PRICES and type(row.price) in {Decimal, int}:
-                amounts[0] = abs(row.price)
-            checked = [
-                None if each is None else parse_money(n, each) for n, each in zip(MONEY_COLUMNS, amounts, strict=True)
-            ]
-            currency = get(self._theirs["currency"])
-            row.money_ = money_of(parse_currency("currency", currency), *checked)
+        if all(each is None for each in amounts):
+            return ()
+        if carrier in NEGATIVE_PRICES and type(amounts[0]) in {Decimal, int}:
+            amounts[0] = abs(amounts[0])
+        pairs = zip(MONEY_COLUMNS, amounts, strict=True)
+        checked = [None if each is None else parse_money(name, each) for name, each in pairs]
+        return money_of(parse_currency("currency", get(self._theirs["currency"])), *checked)
 
     def _group(self, by: str | Derived, get: Callable[[str], Any]) -> Any:
         if not isinstance(by, str):
             return by.start(self._moment(by.column, get(self._theirs[by.column])))
         return not_null(get(self._theirs[by]))
+
+
+def _counted(name: str, value: Any) -> int | None:
+    return value if value is None or (type(value) is int and value >= 0) else whole(name, value)
 
 
 def not_null(value: Any) -> Any:
