@@ -1,9 +1,10 @@
 """Rows in, cells out: Messages, any objects or mappings with their fields.
 
-One loop does the counting. It is written for the keys and columns of the call and compiled
-once for each such combination, because a loop that looks its columns up as it goes takes
-twice as long. Rows that are not `Message` are first read into small row objects of the same
-shape, so that there is one loop and one set of rules.
+One loop counts how often it meets each `Facts`, which are few, and what adds up is
+multiplied out of them at the end. The loop is written for the grouping of the call and
+compiled once for each, because one that looks its columns up as it goes takes twice as
+long. Rows that are not `Message` are first read into small row objects of the same shape,
+so that there is one loop and one set of rules.
 """
 
 from __future__ import annotations
