@@ -23,6 +23,7 @@ from campaignkit.metrics import Counts
 from campaignkit.models import Click, Keyword, Message, OptOut, Order, Reply, Status
 from campaignkit.profiles import get_profile
 from campaignkit.rows import MESSAGE_COLUMNS, tally_rows
+from campaignkit.summary import summarize
 
 UNHURRIED = settings(deadline=None)  # the first use of a table reads it
 HERE = Path(__file__).parent / "logs"
@@ -1460,3 +1461,12 @@ def test_junk_files(content, kind):
     """Any bytes as any format give a log or one of our errors."""
     with contextlib.suppress(InvalidValue):
         read_log(io.BytesIO(content), format=kind, on_error="collect")
+
+
+def test_the_latest_moment_of_a_log_is_that_of_all_it_holds():
+    """What came back after the last message moves as_of, of the log and of its summary."""
+    log = read_log([{"to": ANA, "status": "sent", "sent_at": at(1)}])
+    clicked = log.attach(clicks=[{"clicked_at": at(3), "to": ANA}])
+
+    assert (log.as_of, clicked.as_of, summarize(clicked).as_of) == (at(1), at(3), at(3))
+    assert read_log([{"to": ANA, "status": "sent"}]).as_of is None

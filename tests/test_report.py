@@ -18,26 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaignkit.errors import InvalidColumn, InvalidRow
+from campaignkit.logs import Log
 from campaignkit.models import Click, Keyword, Message, OptOut, Reply
 from campaignkit.profiles import PROFILES
 from campaignkit.report import LOG_COLUMNS, Report, safe_text
 from campaignkit.rows import MESSAGE_COLUMNS
 from campaignkit.summary import summarize
 from strategies import NOON
-
-
-@attrs.frozen
-class Read:
-    """What reading a log gives, as far as a report looks at it."""
-
-    messages: tuple[Message, ...]
-    replies: tuple[Reply, ...] = ()
-    opt_outs: tuple[OptOut, ...] = ()
-    clicks: tuple[Click, ...] = ()
-    errors: tuple[InvalidRow, ...] = ()
-
-    def __iter__(self):
-        return iter(self.messages)
 
 
 def after(seconds):
@@ -81,8 +68,8 @@ MESSAGES = (
     Message(status="skipped", campaign_id="spring", variant="b", list_id="web", skip_reason="ContentTooLong", clicks=0),
 )
 
-LOG = Read(
-    MESSAGES,
+LOG = Log(
+    messages=MESSAGES,
     replies=(
         *[Reply(received_at=after(100 + n), contact_name=f"Person {n}", text=f"answer\n{n}") for n in range(6)],
         Reply(received_at=after(400), to="+12025550143", text="STOP", keyword=Keyword.OPT_OUT),
@@ -230,7 +217,7 @@ def test_no_reply_breaks_a_line_or_the_encoding():
     """What people write, their names, a title and bad rows are data too."""
     reply = Reply(received_at=NOON, contact_name=HOSTILE, text=HOSTILE)
     error = InvalidRow(1, HOSTILE, HOSTILE, "is wrong")
-    lines = Report.of(Read(MESSAGES, (reply,), errors=(error,)), title=HOSTILE).to_text().splitlines()
+    lines = Report.of(Log(messages=MESSAGES, replies=(reply,), errors=(error,)), title=HOSTILE).to_text().splitlines()
 
     assert "\n".join(lines).encode()
     assert [line for line in lines if line.startswith("2026-01-01")] == []

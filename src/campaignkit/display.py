@@ -211,7 +211,7 @@ def html_table(
     def line(tag: str, row: Sequence[str]) -> str:
         sides = ("right" if place in flush else "left" for place, _ in enumerate(row))
         cells = (
-            f'<{tag} style="text-align:{side};white-space:nowrap">{_escaped(cell)}</{tag}>'
+            f'<{tag} style="text-align:{side};white-space:nowrap;padding:2px 8px">{_escaped(cell)}</{tag}>'
             for side, cell in zip(sides, row, strict=True)
         )
         return f"<tr>{''.join(cells)}</tr>"

@@ -13,7 +13,7 @@ import collections
 import functools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
@@ -136,6 +136,17 @@ class Log:
 
     def __len__(self) -> int:
         return len(self.messages)
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The latest moment in the log, of messages and of what came back; None when there is none."""
+        came_back = (
+            *(reply.received_at for reply in self.replies),
+            *(click.clicked_at for click in self.clicks),
+            *(order.ordered_at for order in self.orders),
+        )
+        latest = max((*(each.latest_ for each in self.messages), *(at.timestamp() for at in came_back)), default=0.0)
+        return datetime.fromtimestamp(latest, UTC) if latest else None
 
     def __repr__(self) -> str:
         tables = ("replies", "opt_outs", "clicks", "orders", "errors")

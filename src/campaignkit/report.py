@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -20,7 +20,6 @@ from typing import Any, Final, TextIO
 import attrs
 
 from campaignkit.display import text_table, visible
-from campaignkit.events import KINDS
 from campaignkit.metrics import COUNT_PROPERTIES, Counts
 from campaignkit.models import Keyword, Message, OptOut, Reply, Status
 from campaignkit.profiles import Profile, get_profile
@@ -121,7 +120,7 @@ class Report:
         """
         messages = tuple(rows)
         chosen = get_profile(profile)
-        when = _latest(messages, rows) if as_of is None else as_of
+        when = getattr(rows, "as_of", None) if as_of is None else as_of
         summary = summarize(messages, profile=chosen, as_of=when)
         asked = _several(messages, ("variant", "list_id")) if by is None else by
         columns = (asked,) if isinstance(asked, str) else tuple(asked)
@@ -293,12 +292,6 @@ def _several(messages: Sequence[Message], columns: Iterable[str]) -> Iterator[st
     for column in columns:
         if len({getattr(each, column) for each in messages}) > 1:
             yield column
-
-
-def _latest(messages: Iterable[Message], log: object) -> datetime | None:
-    events = (getattr(each, kind.moment) for name, kind in KINDS.items() for each in getattr(log, name, ()))
-    latest = max((*(each.latest_ for each in messages), *(moment.timestamp() for moment in events)), default=0.0)
-    return datetime.fromtimestamp(latest, UTC) if latest else None
 
 
 def _span_of(messages: Iterable[Message], column: str) -> str:

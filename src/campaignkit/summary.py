@@ -96,6 +96,8 @@ def tally(
     }
     whole = merge_events(table, given)
     check_size(whole)
+    if as_of is None:
+        as_of = getattr(rows, "as_of", None)  # a Log knows moments that its messages do not have
     return whole if as_of is None else attrs.evolve(whole, as_of=moment("as_of", as_of))
 
 
