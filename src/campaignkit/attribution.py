@@ -13,14 +13,13 @@ import functools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
-from decimal import Context
 from typing import Any, Final
 
 import attrs
 
 from campaignkit.consent import match_keyword
 from campaignkit.errors import InvalidColumn, InvalidRow, InvalidValue, shown
-from campaignkit.models import MONEY_COLUMNS, Click, Keyword, OptOut, Order, Reply, parse_money
+from campaignkit.models import EXACT, MONEY_COLUMNS, Click, Keyword, OptOut, Order, Reply, parse_money
 from campaignkit.tables import Table, read_rows
 
 Fields = dict[str, Any]
@@ -51,7 +50,6 @@ _ATTACHED_COLUMNS: Final = {
     "orders": ("ordered_at", *_EVENT_KEYS, "order_id", "revenue", "currency", "assisted"),
 }
 _FORMATTING: Final = str.maketrans("", "", " -.()\u00a0\u2010\u2011\u2012\u2013")
-_EXACT: Final = Context(prec=60, traps=[])
 
 
 @attrs.frozen(kw_only=True)
@@ -345,7 +343,7 @@ def _credit(
     if known != currency and any(held[name][owner] is not None for name in MONEY_COLUMNS if name in held):
         rule = f"is not the {known} that the message has: a message holds one currency; convert, or leave revenue out"
         raise wrong("currency", currency, rule)
-    total = _EXACT.add(sums[f"{prefix}revenue"][owner] or 0, amount)
+    total = EXACT.add(sums[f"{prefix}revenue"][owner] or 0, amount)
     try:
         sums[f"{prefix}revenue"][owner] = parse_money("revenue", total)
     except InvalidValue as error:

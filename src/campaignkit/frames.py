@@ -36,6 +36,7 @@ from campaignkit.latency import LATENCY_STEP, NEGATIVE_LATENCY
 from campaignkit.models import (
     COUNT_COLUMNS,
     MICROS,
+    MOMENT_COLUMNS,
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
     MoneyKey,
@@ -45,7 +46,6 @@ from campaignkit.models import (
 from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES, asked_columns, check_columns
 from campaignkit.verdicts import parse_status_word
 
-_MOMENTS: Final = ("sent_at", "delivered_at", "last_event_at")
 _CELL_COLUMNS: Final = ("status", "carrier", "error_code", "skip_reason")
 _FINITE: Final = "money must be finite; use null for unknown"
 _MOST_MICROS: Final = 10**9 * MICROS
@@ -212,7 +212,7 @@ class _Source:
             InvalidColumn: naming the column and the first row.
         """
         numbers = [name for name in (*COUNT_COLUMNS, *MONEY_COLUMNS) if name in self]
-        moments = [name for name in _MOMENTS if name in self]
+        moments = [name for name in MOMENT_COLUMNS if name in self]
         rules = [*self._never_null(people), *(rule for name in numbers for rule in self._number_rules(name))]
         asked = [nw.len().alias("n")]
         nullable = dict.fromkeys([*numbers, *(name for name, *_ in rules)])
@@ -458,7 +458,7 @@ def _infinite(column: nw.Expr) -> nw.Expr:
 
 def _could_be(name: str, dtype: Any) -> bool:
     """Return whether a column of this type could hold what the name says; a column of nulls often cannot."""
-    if name in _MOMENTS:
+    if name in MOMENT_COLUMNS:
         return bool(dtype == nw.Datetime)
     if name in COUNT_COLUMNS or name in MONEY_COLUMNS:
         return bool(dtype.is_numeric() or dtype == nw.Boolean)

@@ -35,6 +35,7 @@ from campaignkit.grouping import parse_zone
 from campaignkit.latency import bucket_between
 from campaignkit.models import (
     COUNT_COLUMNS,
+    MOMENT_COLUMNS,
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
     CellKey,
@@ -46,6 +47,7 @@ from campaignkit.models import (
     Reply,
     Status,
     facts_of,
+    latest_of,
     money_of,
 )
 from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES
@@ -623,8 +625,8 @@ def _build(held: Columns) -> tuple[Message, ...]:
     money = _each(money_of, columns["currency"], *(columns[name] for name in MONEY_COLUMNS))
     columns["facts_"] = list(map(facts_of, cells, counts, money))
     columns["bucket_"] = list(map(bucket_between, columns["sent_at"], columns["delivered_at"]))
-    moments = [columns[name] for name in ("sent_at", "delivered_at", "last_event_at") if name in held]
-    columns["latest_"] = list(map(_latest, *moments)) if moments else [0.0] * size
+    moments = [columns[name] for name in MOMENT_COLUMNS if name in held]
+    columns["latest_"] = list(map(latest_of, *moments)) if moments else [0.0] * size
     messages = [object.__new__(Message) for _ in range(size)]
     for name, values in columns.items():
         collections.deque(map(getattr(Message, name).__set__, messages, values), maxlen=0)
@@ -639,7 +641,3 @@ def _each(make: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
 
 def _cell(status: Status, carrier: str | None, code: str | None, skip_reason: str | None, taken: bool) -> CellKey:  # noqa: FBT001
     return status, carrier, code or skip_reason, taken and status in NEVER_HANDED_OFF
-
-
-def _latest(*moments: datetime | None) -> float:
-    return max(filter(None, moments)).timestamp() if any(moments) else 0.0

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 import attrs
 
 from campaignkit.cells import EVENTS, MEASURES, Cell, Sums
 from campaignkit.latency import NEGATIVE_LATENCY, bucket_middle
-from campaignkit.models import MICROS, Bounce, MoneyKey, MoneyKind, Status
+from campaignkit.models import EXACT, MICROS, Bounce, MoneyKey, MoneyKind, Status
 from campaignkit.profiles import Formula, Profile
 from campaignkit.verdicts import FAILURES, Verdict, verdict_of
 
@@ -245,8 +245,6 @@ class Rate:
 
 # --- latency and money, read -------------------------------------------------------------------
 
-_EXACT: Final = Context(prec=60)  # a host's own context may be narrower than its money
-
 
 @attrs.frozen
 class Latency:
@@ -289,7 +287,7 @@ def _quantile(counted: list[tuple[int, int]], n: int, share: float) -> timedelta
 def amounts(money: Mapping[MoneyKey, int], kind: MoneyKind) -> dict[str, Decimal]:
     """Return what one kind of money adds up to, by currency."""
     return {
-        currency: _EXACT.divide(Decimal(micros), MICROS)
+        currency: EXACT.divide(Decimal(micros), MICROS)
         for (each, currency), micros in sorted(money.items())
         if each == kind
     }

@@ -30,7 +30,9 @@ MICROS: Final = 1_000_000
 _Check = Callable[[str, Any], Any]
 _CHECK: Final = "check"
 _MAX_MONEY = Decimal(10) ** 9
-_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[])
+EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[])
+"""Arithmetic on money, whatever the host's own decimal context says."""
+
 _MAX_COUNT = 1_000_000
 _MAX_SEGMENTS = 255  # the header of a long message numbers its parts in one octet
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -138,7 +140,7 @@ def parse_code(value: object) -> str | None:
     try:
         if value != value:  # noqa: PLR0124 - NaN is not itself
             return None
-        whole = int(value)  # type: ignore[call-overload]
+        whole = int(value)  # type: ignore[call-overload]  # what is no number is caught below
         if whole == value and not isinstance(value, bool):
             return str(whole)
     except (TypeError, ValueError, ArithmeticError):  # arrays, infinities, signaling NaN, pandas.NA, 5,000 digits
@@ -148,7 +150,12 @@ def parse_code(value: object) -> str | None:
 
 def to_micros(amount: Decimal) -> int:
     """Return an amount in millionths, rounded half to even, whatever the host's decimal context says."""
-    return int(_EXACT.to_integral_value(_EXACT.multiply(amount, MICROS)))
+    return int(EXACT.to_integral_value(EXACT.multiply(amount, MICROS)))
+
+
+def latest_of(*moments: datetime | None) -> float:
+    """Return the latest of some moments in seconds since 1970, 0 when there is none."""
+    return max((each.timestamp() for each in moments if each), default=0.0)
 
 
 def money_of(currency: str | None, *amounts: Decimal | None) -> Money:
@@ -322,6 +329,9 @@ COUNT_BITS: Final = tuple((name, 1 << i) for i, name in enumerate(COUNT_COLUMNS)
 CellKey = tuple[str, str | None, str | None, bool]
 """status, carrier, error code or skip reason, and: handed off although the status does not say so."""
 
+MOMENT_COLUMNS: Final = ("sent_at", "delivered_at", "last_event_at")
+"""Columns of moments by which the latest moment of the data is known."""
+
 MoneyKind = Literal["cost", "revenue", "assisted_revenue"]
 MONEY_COLUMNS: Final[Mapping[str, MoneyKind]] = {
     "price": "cost",
@@ -462,13 +472,13 @@ class Message:
             _counts_of(self),
             money_of(self.currency, self.price, self.revenue, self.assisted_revenue),
         )
-        moments = (self.sent_at, self.delivered_at, self.last_event_at)
         object.__setattr__(self, "facts_", facts)
         object.__setattr__(self, "bucket_", bucket_between(self.sent_at, self.delivered_at))
-        object.__setattr__(self, "latest_", max((each.timestamp() for each in moments if each), default=0.0))
+        object.__setattr__(self, "latest_", latest_of(*_moments_of(self)))
 
 
 _counts_of: Final = operator.attrgetter(*COUNT_COLUMNS)
+_moments_of: Final = operator.attrgetter(*MOMENT_COLUMNS)
 
 
 @attrs.frozen(kw_only=True)

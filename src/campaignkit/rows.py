@@ -39,6 +39,7 @@ from campaignkit.latency import bucket_between
 from campaignkit.models import (
     COUNT_BITS,
     COUNT_COLUMNS,
+    MOMENT_COLUMNS,
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
     CellKey,
@@ -48,6 +49,7 @@ from campaignkit.models import (
     MoneyKey,
     Status,
     facts_of,
+    latest_of,
     moment,
     money_of,
     parse_code,
@@ -58,7 +60,6 @@ from campaignkit.models import (
 from campaignkit.verdicts import parse_status_word
 
 MESSAGE_COLUMNS: Final = tuple(field.name for field in attrs.fields(Message) if field.init)
-_MOMENTS: Final = ("sent_at", "delivered_at", "last_event_at")
 _NOTHING: Final = object()
 
 _CHUNK: Final = 10_000
@@ -109,7 +110,7 @@ def _loop(by: tuple[str | Derived, ...], person: str | None) -> Callable[..., fl
     lines += [*(f"        {line}" for line in body), "    return latest"]
     space: dict[str, Any] = {"Uneven": _Uneven, "by": by}
     exec("\n".join(lines), space)  # noqa: S102 - the names are those of our own fields, never data
-    return space["count"]  # type: ignore[no-any-return]
+    return space["count"]  # type: ignore[no-any-return]  # exec has no types
 
 
 def _path(by: tuple[str | Derived, ...]) -> str:
@@ -415,10 +416,10 @@ class _Reader:
                 ' give columns={"status": their name} if it has another'
             )
         carrier = self._carrier or self._named(get(theirs["carrier"]))
-        moments = [self._moment(name, get(theirs[name])) for name in _MOMENTS]
+        moments = [self._moment(name, get(theirs[name])) for name in MOMENT_COLUMNS]
         sent_at, delivered_at, _ = moments
         row.bucket_ = bucket_between(sent_at, delivered_at)
-        row.latest_ = max((each.timestamp() for each in moments if each), default=0.0)
+        row.latest_ = latest_of(*moments)
         word = status if isinstance(status, Status) else str(status)
         meaning = parse_status_word(carrier, word, ours_first=self._carrier is None)
         reason = get(theirs["skip_reason"])

@@ -625,7 +625,7 @@ class Summaries(Mapping[Any, Summary]):
         rows = self.rows()
         names = dict.fromkeys((*self.by, *(name for row in rows for name in row)))
         columns = {name: [row.get(name) for row in rows] for name in names}
-        return nw.from_dict(columns, backend=chosen).to_native()  # type: ignore[arg-type]
+        return nw.from_dict(columns, backend=chosen).to_native()  # type: ignore[arg-type]  # a checked name
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]], range]:
         """Return head, rows, and which columns hold numbers; columns without anything to say are left out."""
