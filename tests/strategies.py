@@ -182,9 +182,9 @@ def _rows(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def campaigns(draw: st.DrawFn, least: int = 1) -> list[dict[str, Any]]:
+def campaigns(draw: st.DrawFn, least: int = 1, most: int = 8) -> list[dict[str, Any]]:
     """Draw the messages of a campaign, as mappings with the same keys; not everything was measured."""
-    rows = draw(st.lists(_rows(), min_size=least, max_size=8))
+    rows = draw(st.lists(_rows(), min_size=least, max_size=most))
     optional = [*COUNT_COLUMNS, *MONEY_COLUMNS, "sent_at", "delivered_at", "carrier"]
     unmeasured = draw(st.sets(st.sampled_from(optional))) | ({"error_code"} if draw(st.booleans()) else set())
     if not {*MONEY_COLUMNS} - unmeasured:

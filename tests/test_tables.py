@@ -39,6 +39,7 @@ from campaignkit.models import (
 )
 from campaignkit.profiles import BOUNCE_POLICIES, PROFILES
 from campaignkit.summary import read_tally, summarize, tally
+from engines import MAKERS
 from strategies import CLOCK_CHANGES, campaigns, stories
 
 STATUSES = [status.value for status in Status]
@@ -155,6 +156,27 @@ def test_every_form_gives_the_table_of_messages(form, rows, by, person):
     expected = tally(messages(rows), by=by, people=person)
 
     assert expected == tally(FORMS[form](rows), by=by, people=person)
+
+
+@pytest.mark.parametrize("engine", MAKERS)
+@given(rows=campaigns(most=24), by=bys, person=people)
+@settings(max_examples=6)
+def test_every_engine_gives_the_table_of_messages(engine, rows, by, person):
+    """duckdb, dask, ibis, sqlframe and Spark count what the loop over messages counts, whatever their zone."""
+    expected = tally(messages(rows), by=by, people=person)
+
+    assert expected == tally(MAKERS[engine](typed(rows)), by=by, people=person)
+
+
+@pytest.mark.parametrize("engine", MAKERS)
+@pytest.mark.parametrize("by", BYS)
+@given(rows=campaigns(least=12, most=24))
+@settings(max_examples=1)
+def test_every_engine_groups_alike(engine, by, rows):
+    """Each way of grouping is tried on each engine, with people."""
+    expected = tally(messages(rows), by=BYS[by], people="contact_id")
+
+    assert expected == tally(MAKERS[engine](typed(rows)), by=BYS[by], people="contact_id")
 
 
 @pytest.mark.parametrize("by", BYS)

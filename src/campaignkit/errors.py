@@ -6,6 +6,7 @@ CampaignKitError
 │   ├── InvalidRow                 one row of a file: .row .column .value
 │   ├── UnknownStatus              a status word in nobody's table
 │   └── AmbiguousCode              one code, several meanings at this carrier
+├── UnsupportedFrame (NotImplementedError)  a dataframe engine cannot do what a count needs
 └── MissingExtra (ImportError)     an optional package is not installed
 
 None of them is worth trying again unchanged.
@@ -56,6 +57,10 @@ class UnknownStatus(InvalidValue):
 
 class AmbiguousCode(InvalidValue):
     """A code without its qualifier, where the carrier uses the number twice."""
+
+
+class UnsupportedFrame(CampaignKitError, NotImplementedError):
+    """A dataframe engine cannot do what a count needs; the sentence names engine, expression and the way out."""
 
 
 class MissingExtra(CampaignKitError, ImportError):

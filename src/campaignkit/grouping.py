@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Literal
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 import attrs
 
@@ -123,3 +123,63 @@ def by_columns(by: By) -> tuple[str | Derived, ...]:
 def by_name(by: str | Derived) -> str:
     """Return the name of a group column."""
     return by if isinstance(by, str) else by.name
+
+
+# --- zones as arithmetic -------------------------------------------------------------------------
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO: Final = timedelta(microseconds=1)
+_SECOND: Final = 1_000_000
+_DAY: Final = 86_400 * _SECOND
+
+
+def micros_of(moment: datetime) -> int:
+    """Return the microseconds from 1970 to an aware moment."""
+    return (moment - EPOCH) // _MICRO
+
+
+def moment_at(micros: int) -> datetime:
+    """Return the moment so many microseconds after 1970, in UTC."""
+    return EPOCH + micros * _MICRO
+
+
+def offset_steps(zone: zoneinfo.ZoneInfo, low: int, high: int, *, on_clock: bool = False) -> list[tuple[int, int]]:
+    """Return how far a zone's clock is from UTC between two moments, as steps that add up.
+
+    Args:
+        zone: whose clock.
+        low: microseconds since 1970, in UTC, or ``on_clock`` as the clock shows them.
+        high: the same, not below ``low``.
+        on_clock: a time that the clock shows twice is the first of the two, as everywhere in Python.
+
+    Returns:
+        (from when on, change of the offset in microseconds), the first from ``low``.
+
+    >>> paris = zoneinfo.ZoneInfo("Europe/Paris")
+    >>> [change // 3_600_000_000 for _, change in offset_steps(paris, 1767225600_000000, 1798761600_000000)]
+    [1, 1, -1]
+    """
+
+    def offset(micros: int) -> int:
+        at = moment_at(micros)
+        local = at.replace(tzinfo=zone) if on_clock else at.astimezone(zone)
+        return (local.utcoffset() or timedelta()) // _MICRO
+
+    steps = [(low, offset(low))]
+    last, known = low, steps[0][1]
+    while last < high:
+        then = min(last + _DAY, high)  # no clock changes twice in a day
+        if offset(then) != known:
+            then = _first(lambda at, before=known: offset(at) != before, last, then)  # type: ignore[misc]
+            steps.append((then, offset(then) - known))
+            known += steps[-1][1]
+        last = then
+    return steps
+
+
+def _first(holds: Callable[[int], bool], no: int, yes: int) -> int:
+    """Return the first of the whole numbers after ``no`` for which something holds, as it does for ``yes``."""
+    while yes - no > 1:
+        middle = (no + yes) // 2
+        no, yes = (no, middle) if holds(middle) else (middle, yes)
+    return yes

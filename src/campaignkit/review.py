@@ -6,6 +6,7 @@ Judgements are read from summaries and add no counting of their own.
 from __future__ import annotations
 
 import bisect
+import collections
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -124,18 +125,27 @@ def _progress(counts: Counts, contacts: ContactProgress | None = None) -> Progre
 def _contacts(rows: Rows, steps: int, asked: Mapping[str, Any]) -> ContactProgress:
     if steps < 1:
         raise InvalidValue(f"steps is {steps}: a sequence has at least one; give how many messages each person gets")
+    reached = _steps_handed_off(rows, asked)
+    complete = sum(n for handed, n in reached.items() if handed >= steps)
+    waiting, contacts = reached.get(0, 0), sum(reached.values())
+    return ContactProgress(contacts=contacts, complete=complete, partial=contacts - complete - waiting, waiting=waiting)
+
+
+def _steps_handed_off(rows: Rows, asked: Mapping[str, Any]) -> dict[int, int]:
+    """Return how many contacts were handed how many of their steps."""
+    if is_frame(rows):
+        from campaignkit.frames import steps_handed_off  # noqa: PLC0415 - narwhals is loaded with the first frame
+
+        return steps_handed_off(rows, **asked)
     own = get_profile("campaignkit")
     done: dict[Any, set[Any]] = {}
     for (contact, step), cells in cells_of(rows, by=("contact_id", "step"), **asked).items():
         handed = done.setdefault(contact, set())
         if Counts.of(cells, own).sent:
             handed.add(step)
-    reached = [len(handed) for handed in done.values()]
-    complete = sum(each >= steps for each in reached)
-    waiting = sum(each == 0 for each in reached)
-    return ContactProgress(
-        contacts=len(reached), complete=complete, partial=len(reached) - complete - waiting, waiting=waiting
-    )
+    if None in done:
+        raise InvalidValue("contact_id is None: contacts are told apart by it; fill it, or leave steps= out")
+    return collections.Counter(map(len, done.values()))
 
 
 # --- health ------------------------------------------------------------------------------------
