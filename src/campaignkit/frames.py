@@ -41,6 +41,7 @@ from campaignkit.models import (
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
     MoneyKey,
+    Status,
     parse_currency,
 )
 from campaignkit.rows import NEGATIVE_PRICES, asked_columns
@@ -142,8 +143,8 @@ def steps_handed_off(
 # --- the one GROUP BY --------------------------------------------------------------------------
 
 
-_Asked = tuple[str, str, nw.Expr, Callable[[nw.Expr], nw.Expr]]
-"""A kind of number, the column it is of, what it is made from, and how a group's is made."""
+_Asked = tuple[str, str, Callable[[nw.Expr], nw.Expr]]
+"""What a number of each group is called, the prepared column it is made from, and how."""
 
 
 class _Look(NamedTuple):
@@ -180,16 +181,20 @@ def _look(source: Source, people: People | None) -> _Look:
     if people is not None:
         _check_there(source, people.column, "to tell people apart")
         never_null.append(people.column)
-    prepared = [*source.keys(), *(source.col(name).alias(f"key {name}") for name in kept)]
-    taken = ["sent_at"] if "sent_at" in source else []
-    asked: list[_Asked] = [
-        ("given", each, source.col(each), nw.Expr.count)
-        for each in dict.fromkeys((*counts, *money, *never_null, *taken))
-    ]
-    asked += [each for name in counts for each in _asked_of(source, name)]
-    asked += [("last", name, source.moment(name), nw.Expr.max) for name in moments]
-    prepared += [column.alias(f"{kind} of {name}") for kind, name, column, _ in asked]
-    sums = [total(nw.col(f"{kind} of {name}")).alias(f"{kind} {name}") for kind, name, _, total in asked]
+    columns = {f"key {name}": source.col(name) for name in kept}
+    columns |= {f"raw {name}": source.col(name) for name in (*counts, *money, *never_null)}
+    asked: list[_Asked] = [(f"given {each}", f"raw {each}", nw.Expr.count) for each in (*counts, *money, *never_null)]
+    if "sent_at" in source:
+        columns["raw sent_at"] = source.col("sent_at")
+        asked.append(("given sent_at", "raw sent_at", nw.Expr.count))
+    for name in counts:
+        columns |= _columns_of(source, name)
+        asked += _asked_of(source, name)
+    for name in moments:
+        columns[f"at {name}"] = source.moment(name)
+        asked.append((f"last {name}", f"at {name}", nw.Expr.max))
+    prepared = [*source.keys(), *(column.alias(name) for name, column in columns.items())]
+    sums = [how(nw.col(column)).alias(name) for name, column, how in dict.fromkeys(asked)]
     grouped = [*source.grouped, *(f"key {name}" for name in kept)]
     table = source.collect(source.frame.select(*prepared).group_by(*grouped).agg(nw.len().alias("n"), *sums))
     look = _Look(table.rows(), {name: place for place, name in enumerate(table.columns)}, (), None)
@@ -204,16 +209,27 @@ def _look(source: Source, people: People | None) -> _Look:
     )
 
 
+def _columns_of(source: Source, name: str) -> dict[str, nw.Expr]:
+    """Return the columns to prepare of one column of counts, beside itself."""
+    number = source.number(name)
+    columns = {} if source.is_plain(name) else {f"number {name}": number}
+    if len(MEASURES[name]) > 1:
+        columns[f"flag {name}"] = as_number(number > 0)
+    if source.is_inexact(name):
+        columns[f"fraction {name}"] = as_number(number - number.round(0) != 0)
+    return columns
+
+
 def _asked_of(source: Source, name: str) -> Iterator[_Asked]:
     """Yield what is asked of a column of counts: its sums, and what shows that something is wrong with it."""
-    number = source.number(name)
-    yield "sum", name, number, nw.Expr.sum
+    number = f"raw {name}" if source.is_plain(name) else f"number {name}"
+    yield f"sum {name}", number, nw.Expr.sum
     if len(MEASURES[name]) > 1:
-        yield "any", name, as_number(number > 0), nw.Expr.sum
+        yield f"any {name}", f"flag {name}", nw.Expr.sum
     if source.is_inexact(name):
-        yield "odd", name, as_number(number - number.round(0) != 0), nw.Expr.sum
+        yield f"odd {name}", f"fraction {name}", nw.Expr.sum
     if source.is_signed(name):
-        yield "least", name, number, nw.Expr.min
+        yield f"least {name}", number, nw.Expr.min
 
 
 def _check_there(source: Source, name: str, purpose: str) -> None:
@@ -251,20 +267,30 @@ def _check(source: Source, look: _Look, counts: Iterable[str], never_null: Itera
 def _read_cells(source: Source, look: _Look) -> dict[Group, dict[Cell, Sums]]:
     """Return the cells of the one GROUP BY, each once however its carriers, words and codes were written."""
     places = [look.places.get(name, -1) for name in _sums_of(look.counted, source)]
-    width, key = len(source.by), {name: look.places.get(f"key {name}") for name in _CELL_COLUMNS}
+    width, keys = len(source.by), [look.places.get(f"key {name}", -1) for name in _CELL_COLUMNS]
+    met: dict[tuple[Any, ...], tuple[Status, Cell]] = {}  # each distinct combination once, not in every group
     read: dict[Group, dict[Cell, Sums]] = {}
     for row in look.rows:
-        raw = {name: None if place is None else plain(row[place]) for name, place in key.items()}
+        raw = tuple(None if place < 0 else row[place] for place in keys)
         sums = Sums(*(0 if place < 0 else int(row[place]) for place in places))
-        word = str(raw["status"])
-        carrier, status = source.meet(raw["carrier"], word)
-        early = sums.handed_off if status in NEVER_HANDED_OFF else 0
-        code = cause(raw["error_code"], raw["skip_reason"], status)
-        cell = make_cell(word, carrier, code, sums.n, early, ours_first=source.carrier is None)
+        if raw not in met:
+            met[raw] = _met(source, raw, sums)
+        status, cell = met[raw]
+        if status is Status.SKIPPED:
+            _met(source, raw, sums)  # which may have been handed off in this group
+        if status not in NEVER_HANDED_OFF:
+            sums = sums._replace(handed_off=0)
         cells = read.setdefault(source.group(row[:width]), {})
-        sums = sums._replace(handed_off=early)
         cells[cell] = cells[cell].plus(sums) if cell in cells else sums
     return read
+
+
+def _met(source: Source, raw: tuple[Any, ...], sums: Sums) -> tuple[Status, Cell]:
+    """Return the status and the cell of one combination, checked."""
+    word, of, error_code, skip_reason = map(plain, raw)
+    carrier, status = source.meet(of, str(word))
+    code = cause(error_code, skip_reason, status)
+    return status, make_cell(str(word), carrier, code, sums.n, sums.handed_off, ours_first=source.carrier is None)
 
 
 def _sums_of(counted: Iterable[str], source: Source) -> Iterator[str]:

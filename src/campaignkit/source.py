@@ -217,7 +217,7 @@ class Source:
         dtype, column, counts = self.dtype(name), self.col(name), name in COUNT_COLUMNS
         if counts and dtype == nw.Boolean:
             return as_number(column)
-        if counts and dtype in {nw.Int32, nw.UInt32}:
+        if counts and dtype.is_integer() and not self.is_plain(name):
             return column.fill_null(0).cast(nw.Int64)  # polars adds 32 bits to 32 bits, and overflows
         if dtype.is_integer():
             return column
@@ -225,6 +225,11 @@ class Source:
             return column.cast(nw.Float64)
         what = "a count must be a column of whole numbers" if counts else "money must be a column of numbers"
         raise InvalidColumn(f"{self.theirs(name)!r} is {dtype}: {what}; convert it first")
+
+    def is_plain(self, name: str) -> bool:
+        """Return whether a column of counts is a number as it stands."""
+        dtype = self.dtype(name)
+        return bool(dtype.is_integer() and dtype not in {nw.Int32, nw.UInt32})
 
     def is_inexact(self, name: str) -> bool:
         """Return whether a column of numbers can hold fractions, or what is no number."""
