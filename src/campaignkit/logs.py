@@ -33,6 +33,7 @@ from campaignkit.delivery import fold
 from campaignkit.errors import AmbiguousCode, InvalidColumn, InvalidRow, InvalidValue, shown
 from campaignkit.grouping import parse_zone
 from campaignkit.latency import bucket_between
+from campaignkit.layouts import LAYOUTS, Layout
 from campaignkit.models import (
     COUNT_COLUMNS,
     MOMENT_COLUMNS,
@@ -51,55 +52,33 @@ from campaignkit.models import (
     money_of,
 )
 from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES
-from campaignkit.tables import Table, open_table, read_rows, rule_of
-from campaignkit.verdicts import CARRIERS, INBOUND, check_carrier, code_with_word, parse_status_word, status_table
+from campaignkit.tables import PAGES, Table, open_table, read_rows, rule_of
+from campaignkit.verdicts import (
+    CARRIERS,
+    INBOUND,
+    check_carrier,
+    code_with_word,
+    own_word,
+    parse_status_word,
+    status_table,
+)
 
-LAYOUTS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = {
-    "twilio": (
-        {  # the console's CSV
-            "message_id": "Sid",
-            "carrier_id": "Sid",
-            "account_id": "AccountSid",
-            "direction": "Direction",
-            "sender": "From",
-            "to": "To",
-            "text": "Body",
-            "status": "Status",
-            "error_code": "ErrorCode",
-            "segments": "NumSegments",
-            "price": "Price",
-            "currency": "PriceUnit",
-            "sent_at": "SentDate",
-        },
-        {  # the API's JSON; in bulk exports without price_unit
-            "message_id": "sid",
-            "carrier_id": "sid",
-            "account_id": "account_sid",
-            "direction": "direction",
-            "sender": "from",
-            "to": "to",
-            "text": "body",
-            "status": "status",
-            "error_code": "error_code",
-            "segments": "num_segments",
-            "price": "price",
-            "currency": "price_unit",
-            "created_at": "date_created",
-            "sent_at": "date_sent",
-            "last_event_at": "date_updated",
-        },
-    ),
+LOG_COLUMNS: Final = (*MESSAGE_COLUMNS, "direction", "text", "status_at")
+"""Columns that a log with our names may have. ``status_at`` is since when the status holds."""
+
+_OURS: Final = Layout(name="our names", columns={name: name for name in LOG_COLUMNS})
+# What carriers write in the place of a code where nothing failed; 0 is also what frames make of Plivo's 000.
+_NO_ERROR: Final = {
+    "aws": frozenset({"Message has been accepted by phone carrier", "Message has been accepted by phone"}),
+    "plivo": frozenset({"0"}),
+    "twilio": frozenset({"0"}),
 }
-"""How each carrier's exports name our columns: ours to theirs, one mapping for each shape."""
-
-LOG_COLUMNS: Final = (*MESSAGE_COLUMNS, "direction", "text")
-"""Columns that a log without a carrier's layout may have."""
-
-_NO_ERROR: Final = {"twilio": "0"}
+_INBOUND: Final = {"inbound": True, "mo": True, "outbound": False, "mt": False}
 # Of two rows about one message that no carrier took, the one further down is the later.
 _STAGES: Final = (Status.PENDING, Status.UNKNOWN, Status.SKIPPED, Status.REFUSED, Status.CANCELED)
 _EARLIEST: Final = frozenset({"created_at", "sent_at", "delivered_at", "received_at"})
 _CHUNK: Final = 8192
+_FEWEST: Final = 2  # columns that fit, before an export is taken for the carrier's
 _EVENTS: Final = {"clicks": attach_clicks, "orders": attach_orders}
 
 
@@ -131,6 +110,7 @@ class Log:
     unmatched: int = 0
     carrier: str | None = None
     _counts_replies: bool = False
+    _knows_texts: bool = True
     _attached: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Message]:
@@ -182,6 +162,7 @@ class Log:
             messages,
             replies,
             counts_replies=self._counts_replies or other._counts_replies,
+            knows_texts=self._knows_texts and other._knows_texts,
             errors=(*self.errors, *other.errors),
             duplicates=self.duplicates + other.duplicates + messages.duplicates + replies.duplicates,
             carrier=self.carrier if self.carrier == other.carrier else None,
@@ -259,20 +240,25 @@ def read_log(
     Rows from people (``direction`` inbound, or a status word that the carrier uses for
     those) become replies. A reply belongs to the last message sent to that person before
     it, from the number they answered to if any was; then messages have counts of replies,
-    which they have only if the log could tell: it has a direction, or such rows.
+    which they have only if the log could tell: it has a direction, or such rows. They have counts
+    of opt-outs only if it has the texts.
 
     Rows with the same message_id are joined, as `fold` joins receipts, so that reading a
     row twice, or rows in another order, changes nothing. Rows without one are all kept.
 
     Args:
         source: a path, an open text or binary file, a frame, or an iterable of mappings:
-            CSV with a header, JSON (a list of records, or pages of them under
-            ``messages``), one JSON record a line, or Parquet.
-        carrier: whose export it is; its column names (`LAYOUTS`), words and signs are
-            then known. None means our column names, and words as in ``carrier`` columns.
-        columns: our name to theirs, where it is another; also for ``direction`` and ``text``.
+            CSV with a header, JSON (a list of records, or the pages of an API's list), one
+            JSON record a line, or Parquet.
+        carrier: whose export it is. Its words, codes and signs are then known, and its column
+            names: of the exports that are known, and our own names, those that fit most
+            columns. None means our column names, and words as in ``carrier`` columns.
+        columns: our name to theirs, where it is another; also for ``direction``, ``text`` and
+            ``status_at``, since when the status holds. ``delivery.state`` is a field in a
+            field, ``to[].status`` one in each element of a list, which gives a row for each.
         format: csv, json, jsonl or parquet; None takes it from the name of the file.
-        timezone: IANA zone of moments without one.
+        timezone: IANA zone of moments without one. If None, the one that the carrier
+            documents for the export, if it does.
         on_error: ``raise`` at the first row that cannot be read, or ``collect`` such rows
             in ``errors``.
         on_progress: called now and then with the fraction read, from 0 to 1.
@@ -296,9 +282,10 @@ def read_log(
         raise InvalidValue(f"on_error is {shown(on_error)}: give raise or collect")
     name = None if carrier is None else check_carrier(carrier)
     zone = None if timezone is None else parse_zone(timezone)
-    with open_table(source, format) as table:
-        reading = _Reading(table, name, columns, collect=on_error == "collect")
-        for count, item in enumerate(read_rows(table, reading.places, zone)):
+    with open_table(source, format, PAGES) as table:
+        layout = _layout(table, name, columns)
+        reading = _Reading(table, name, layout, columns, collect=on_error == "collect")
+        for count, item in enumerate(read_rows(table, reading.places, zone or layout.zone, layout.cells)):
             reading.take(item)
             if on_progress is not None and count % _CHUNK == _CHUNK - 1:
                 on_progress(min(1.0, table.done(item.row if isinstance(item, InvalidRow) else item[0])))
@@ -318,15 +305,26 @@ class _Wrong(Exception):
 class _Reading:
     """Takes the rows of one table in."""
 
-    def __init__(self, table: Table, carrier: str | None, columns: Mapping[str, str] | None, *, collect: bool) -> None:
-        self.places = _places(table, carrier, columns)
+    def __init__(
+        self, table: Table, carrier: str | None, layout: Layout, columns: Mapping[str, str] | None, *, collect: bool
+    ) -> None:
+        self.places = _places(table, carrier, layout, columns)
         self._labels = {name: table.columns[place] for name, place in self.places.items()}
         self._carrier = carrier
+        self._fixed = {name: value for name, value in layout.fixed.items() if name not in self.places}
+        self._amend, self._words = layout.amend, layout.words
+        self._says_less = bool(self._fixed) or self._amend is not None
+        self._unfit = _unfit(table, carrier) if "status" not in self.places else None
+        self._status = (columns or {}).get("status", "status")
         self._collect = collect
         self._errors: list[InvalidRow] = []
-        self._messages = _Messages(name for name in MESSAGE_COLUMNS if name in {*self.places, "status", "carrier"})
+        self._tells_replies = "direction" in {*self.places, *self._fixed} and not layout.one_way
+        known = {*self.places, *self._fixed, "status", "carrier", "error_code"}
+        known |= {"delivered_at", "last_event_at"} if "status_at" in known else set()
+        self._messages = _Messages(name for name in MESSAGE_COLUMNS if name in known)
         self._replies = _Replies()
-        self._meaning = functools.lru_cache(4096)(functools.partial(_meaning, ours_first=carrier is None))
+        meaning = functools.partial(_meaning, ours_first=carrier is None, words=layout.words)
+        self._meaning = functools.lru_cache(4096, typed=True)(meaning)  # a Status and a word may be equal, and differ
 
     def take(self, item: tuple[int, Fields] | InvalidRow) -> None:
         """Take a row in.
@@ -351,7 +349,8 @@ class _Reading:
         return _joined(
             self._messages,
             self._replies,
-            counts_replies="direction" in self.places or bool(self._replies.rows),
+            counts_replies=self._tells_replies or bool(self._replies.rows),
+            knows_texts="text" in self.places or not self._replies.rows,
             errors=tuple(self._errors),
             duplicates=self._messages.duplicates + self._replies.duplicates,
             carrier=self._carrier,
@@ -363,60 +362,89 @@ class _Reading:
         self._errors.append(error)
 
     def _add(self, number: int, fields: Fields) -> None:
+        if self._says_less:
+            self._complete(fields)
         carrier = fields["carrier"] = self._carrier or fields.get("carrier")
         word, direction = fields.get("status"), fields.get("direction")
+        word = None if word is None else own_word(self._status, word)
         if _is_inbound_word(carrier, word) if direction is None else _is_inbound(direction):
             self._replies.add(_reply(fields))
             return
         if word is None:
-            raise _Wrong("status", None, "is empty: every message needs a status")
+            raise self._unfit or _Wrong("status", None, "is empty: every message needs a status")
         try:
             fields["status"], fields["error_code"] = self._meaning(carrier, word, fields.get("error_code"))
         except InvalidValue as error:
-            raise _Wrong("status", word, rule_of(error, "status", word)) from None
+            raise _Wrong("status", word, rule_of(error, "status", self._words + word)) from None
+        if "status_at" in fields:
+            _date(fields, fields.pop("status_at"))
         _check_together(fields)
         try:
             self._messages.add(number, fields)
         except InvalidValue as error:
             raise _Wrong("error_code", fields["error_code"], str(error)) from None
 
+    def _complete(self, fields: Fields) -> None:
+        """Say what the export leaves unsaid."""
+        fields.update(self._fixed)
+        if self._amend is not None:
+            try:
+                self._amend(fields)
+            except InvalidValue as error:
+                raise _Wrong("to", fields.get("to"), str(error)) from None
 
-def _places(table: Table, carrier: str | None, columns: Mapping[str, str] | None) -> dict[str, int]:
+
+def _layout(table: Table, carrier: str | None, columns: Mapping[str, str] | None) -> Layout:
+    """Return the shape that most of the table's columns fit, of ours and the carrier's; of equals the first.
+
+    Raises:
+        InvalidColumn: none fits.
+    """
+    known = {name.casefold() for name in table.columns}
+
+    def fit(shape: Layout) -> tuple[bool, int]:
+        first = shape.columns.get("status") or shape.columns["sent_at"]
+        whole = "status" in (columns or {}) or first.casefold() in known
+        return whole, len(known.intersection(map(str.casefold, (*shape.columns.values(), *shape.marks))))
+
+    shape = max((_OURS, *LAYOUTS.get(carrier or "", ())), key=fit)
+    if carrier in LAYOUTS and not columns and fit(shape)[1] < min(_FEWEST, len(known)):
+        raise _unfit(table, carrier)
+    return shape
+
+
+def _unfit(table: Table, carrier: str | None) -> InvalidColumn:
+    exports = ", ".join(each.name for each in LAYOUTS.get(carrier or "", ()))
+    what = f"the columns fit no export of {carrier} that is known ({exports})" if exports else "no column is 'status'"
+    return InvalidColumn(
+        f'{what}: every message needs a status; give columns={{"status": their name}}, and others likewise.'
+        f" The columns: {shown(', '.join(table.columns))}"
+    )
+
+
+def _places(table: Table, carrier: str | None, layout: Layout, columns: Mapping[str, str] | None) -> dict[str, int]:
     """Return where the columns of a log are in a table.
 
     Raises:
         InvalidColumn: there is no status, or money without a currency.
     """
-    layout = _layout(table, carrier)
-    places = table.find(layout, columns, LOG_COLUMNS)
-    if table.columns and "status" not in places:
-        raise InvalidColumn(
-            f"there is no column {layout['status']!r}: every message needs a status; give"
-            f' columns={{"status": their name}}. The columns: {shown(", ".join(table.columns))}'
-        )
+    places = table.find(layout.columns, columns, LOG_COLUMNS)
+    if table.columns and not {"status", "direction"} & {*places, *layout.fixed}:
+        raise _unfit(table, carrier)
     money = [name for name in MONEY_COLUMNS if name in places]
-    if money and "currency" not in places:
-        if carrier not in LAYOUTS:
+    if money and "currency" not in {*places, *layout.fixed}:
+        if layout is _OURS:
             raise InvalidColumn(f"{money[0]!r} has no currency: add a 'currency' column, or name theirs in columns=")
         places = {name: place for name, place in places.items() if name not in money}
     return places
 
 
-def _layout(table: Table, carrier: str | None) -> Mapping[str, str]:
-    """Return our name to theirs: the shape of the carrier's that most of the table's columns fit."""
-    shapes = LAYOUTS.get(carrier or "")
-    if shapes is None:
-        return {name: name for name in LOG_COLUMNS}
-    known = {name.casefold() for name in table.columns}
-    return max(shapes, key=lambda shape: len(known.intersection(map(str.casefold, shape.values()))))
-
-
 @functools.lru_cache(maxsize=1024)
 def _is_inbound(direction: str) -> bool:
     word = direction.partition("-")[0].lower()
-    if word not in {"inbound", "outbound"}:
+    if word not in _INBOUND:
         raise _Wrong("direction", direction, "must be inbound, or outbound with or without more after a -")
-    return word == "inbound"
+    return _INBOUND[word]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -430,11 +458,21 @@ def _is_inbound_word(carrier: str | None, word: str | None) -> bool:
     return row is not None and row.meaning[0] == INBOUND
 
 
-def _meaning(carrier: str | None, word: str, code: str | None, *, ours_first: bool) -> tuple[Status, str | None]:
+def _meaning(
+    carrier: str | None, word: str, code: str | None, *, ours_first: bool, words: str
+) -> tuple[Status, str | None]:
     """Return the status a word means, and the code to keep."""
+    word = word if isinstance(word, Status) else words + word
     meaning = parse_status_word(carrier, word, ours_first=ours_first)
-    known = None if code is not None and code == _NO_ERROR.get(carrier or "") else code
+    known = None if code is None or code in _NO_ERROR.get(carrier or "", ()) else words + code
     return meaning.status, code_with_word(carrier, known, word, meaning)
+
+
+def _date(fields: Fields, at: datetime | None) -> None:
+    """Say since when a message stands where it does, unless the row says so itself."""
+    arrived = at if fields["status"] is Status.DELIVERED else None
+    fields["last_event_at"] = fields.get("last_event_at") or at
+    fields["delivered_at"] = fields.get("delivered_at") or arrived
 
 
 def _check_together(fields: Fields) -> None:
@@ -578,7 +616,7 @@ def _join_states(one: Fields, other: Fields) -> Fields:
 # --- building ----------------------------------------------------------------------------------
 
 
-def _joined(messages: _Messages, replies: _Replies, *, counts_replies: bool, **others: Any) -> Log:
+def _joined(messages: _Messages, replies: _Replies, *, counts_replies: bool, knows_texts: bool, **others: Any) -> Log:
     """Return the log of messages and replies, each answer counted with the message it belongs to."""
     # As tuples, because the garbage collector learns not to look into those: a sixth of the time of a large log.
     held: Columns = {
@@ -590,13 +628,14 @@ def _joined(messages: _Messages, replies: _Replies, *, counts_replies: bool, **o
         raise InvalidColumn(f"replies are given twice: as rows, and in the column {given!r}; leave one out")
     answers = answer(held, replies.rows)
     if counts_replies:
-        held.update(answers.counts)
+        held.update(answers.counts if knows_texts else {"replies": answers.counts["replies"]})
     return Log(
         messages=_build(held),
         replies=answers.replies,
         opt_outs=answers.opt_outs,
         unattributed=answers.unattributed,
         counts_replies=counts_replies,
+        knows_texts=knows_texts,
         **others,
     )
 

@@ -3,20 +3,26 @@
 A row that cannot be read is handed on as an `InvalidRow` in its place, so that whoever
 reads decides whether it ends the reading. Cells are read by the name of their column:
 as text in files, or as the values that frames and mappings already have.
+
+A record within a record is columns too, named with dots: ``delivery.priceInUSD``. A list in
+it is named with brackets, ``to[].status``, and gives a row for each of its elements, but
+only if such a column is read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import importlib
 import importlib.util
 import io
+import itertools
 import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -41,8 +47,17 @@ _FORMAT_NAMES: Final = ", ".join(dict.fromkeys(FORMATS.values()))
 _BOM: Final = "\ufeff"
 _CONSTANTS: Final = {"NaN": None, "Infinity": Decimal("Infinity"), "-Infinity": Decimal("-Infinity")}
 
-Row = tuple[int, Sequence[Any]]
-"""The number of a row and its cells, in the order of the table's columns."""
+PAGES: Final = ("messages", "objects", "results", "data", "items", "records", "delivery_reports")
+"""Under which names the pages of an API hold their records."""
+
+Row = tuple[int, Sequence[Any] | Mapping[int, Any]]
+"""The number of a row and its cells, by the places of their columns; of those that are wanted, at least."""
+
+_Path = tuple[str | None, ...]
+_EACH: Final = None  # a step of a path: to every element of a list
+_NESTED: Final = frozenset({dict, list})
+_MAY_HOLD_FLOATS: Final = (float, dict, list)
+_DEEPEST: Final = 8
 
 
 @attrs.frozen
@@ -51,13 +66,14 @@ class Table:
 
     Attributes:
         columns: as it names them.
-        rows: each row, or what is wrong with it. Numbers are of lines in CSV (where the
-            header is 1) and in JSON lines, else of records, from 1.
+        rows: given the places of the columns that are wanted, each row, or what is wrong with
+            it. Numbers are of lines in CSV (where the header is 1) and in JSON lines, else
+            of records, from 1.
         done: the fraction read, from the number of the row at hand.
     """
 
     columns: tuple[str, ...]
-    rows: Iterator[Row | InvalidRow]
+    rows: Callable[[Sequence[int]], Iterator[Row | InvalidRow]]
     done: Callable[[int], float]
 
     def find(
@@ -95,8 +111,17 @@ class Table:
 
 
 @contextlib.contextmanager
-def open_table(source: Any, format: str | None = None) -> Iterator[Table]:  # noqa: A002 - what open() calls it
+def open_table(
+    source: Any,
+    format: str | None = None,  # noqa: A002 - what open() calls it
+    pages: Sequence[str] = (),
+) -> Iterator[Table]:
     """Open a path, an open file, a frame or an iterable of mappings as a table.
+
+    Args:
+        source: what to open.
+        format: of a file; None takes it from its name.
+        pages: under which names a record may hold others that are meant.
 
     Raises:
         InvalidValue: not a source, not its format, or not UTF-8.
@@ -113,14 +138,14 @@ def open_table(source: Any, format: str | None = None) -> Iterator[Table]:  # no
         elif hasattr(source, "read"):
             kind, file, size = format or _format(getattr(source, "name", "")), source, 0
         else:
-            yield _of_records(_numbered(_records(source)))
+            yield _of_records(_numbered(_records(source, pages)))
             return
         text = file
         if kind != "parquet" and isinstance(file.read(0), bytes):
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
             stack.callback(text.detach)  # or it would close a file that is not ours
         try:
-            yield _READERS[kind](text, lambda _: file.tell() / size if size else 0.0)
+            yield _READERS[kind](text, lambda _: file.tell() / size if size else 0.0, pages)
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             raise InvalidValue(f"the file is not UTF-8 text (byte {byte:#04x}): save it as UTF-8") from None
@@ -133,7 +158,7 @@ def _format(name: object) -> str:
     return FORMATS[suffix]
 
 
-def _read_csv(lines: Any, done: Callable[[int], float]) -> Table:
+def _read_csv(lines: Any, done: Callable[[int], float], _: object) -> Table:
     reader = csv.reader(lines)
     try:
         header = next((cells for cells in reader if any(cells)), None)
@@ -142,7 +167,7 @@ def _read_csv(lines: Any, done: Callable[[int], float]) -> Table:
     if header is None:
         raise InvalidValue("the file is empty: a CSV file begins with the names of its columns")
     columns = tuple(name.strip().removeprefix(_BOM).strip() for name in header)
-    return Table(columns, _csv_rows(reader, columns), done)
+    return Table(columns, lambda _: _csv_rows(reader, columns), done)
 
 
 def _csv_rows(reader: Any, columns: tuple[str, ...]) -> Iterator[Row | InvalidRow]:
@@ -173,27 +198,27 @@ def _ragged(number: int, cells: list[str], columns: tuple[str, ...]) -> Row | In
     return InvalidRow(number, columns[len(cells)], None, f"is all there is: {remedy}")
 
 
-def _read_json(file: Any, _: Callable[[int], float]) -> Table:
+def _read_json(file: Any, _: object, pages: Sequence[str]) -> Table:
     text = file.read().removeprefix(_BOM)
     if not text.strip():
         raise InvalidValue("the file is empty: a JSON file holds a list of records")
     try:
-        return _of_records(_numbered(_records(_parsed(text))))
+        return _of_records(_numbered(_records(_parsed(text), pages)))
     except ValueError as error:
         if isinstance(error, InvalidValue):
             raise
         raise InvalidValue(f"the file is not JSON: {error}") from None
 
 
-def _read_jsonl(lines: Iterable[str], _: Callable[[int], float]) -> Table:
-    return _of_records(_json_lines(lines))
+def _read_jsonl(lines: Iterable[str], _: object, pages: Sequence[str]) -> Table:
+    return _of_records(_json_lines(lines, pages))
 
 
-def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
+def _json_lines(lines: Iterable[str], pages: Sequence[str]) -> Iterator[tuple[int, object]]:
     for number, line in enumerate(lines, 1):
         text = line.removeprefix(_BOM).strip()
         try:
-            yield from ((number, record) for record in _flat(_parsed(text))) if text else ()
+            yield from ((number, record) for record in _flat(_parsed(text), pages)) if text else ()
         except ValueError as error:
             yield number, InvalidRow(number, "record", text, f"is not JSON: {error}")
 
@@ -205,7 +230,7 @@ def _parsed(text: str) -> object:
         raise ValueError("it is nested too deeply") from None
 
 
-def _read_parquet(file: Any, _: Callable[[int], float]) -> Table:
+def _read_parquet(file: Any, _: object, __: object) -> Table:
     readers = {"polars": ("polars", "read_parquet"), "pyarrow": ("pyarrow.parquet", "read_table")}
     package = next(filter(importlib.util.find_spec, readers), None)
     if package is None:
@@ -222,28 +247,36 @@ def _read_parquet(file: Any, _: Callable[[int], float]) -> Table:
 _READERS: Final = {"csv": _read_csv, "json": _read_json, "jsonl": _read_jsonl, "parquet": _read_parquet}
 
 
-def _records(source: object) -> Iterator[object]:
+def _records(source: object, pages: Sequence[str]) -> Iterator[object]:
     if is_frame(source):
         return _frame_records(source)
     if isinstance(source, Mapping):
-        return _flat(source)
+        return _flat(source, pages)
     if isinstance(source, Iterable) and not isinstance(source, bytes | str):
-        return (record for each in source for record in _flat(each))
+        return (record for each in source for record in _flat(each, pages))
     raise InvalidValue(f"the source is {shown(source)}: give a path, an open file, a frame, or a list of mappings")
 
 
-def _flat(record: object) -> Iterator[object]:
+def _flat(record: object, pages: Sequence[str]) -> Iterator[object]:
     """Yield a record, or the records of one page of an API."""
-    page = record.get("messages") if isinstance(record, Mapping) else None
-    yield from page if isinstance(page, list) else (record,)
+    held = (record.get(name) for name in pages) if isinstance(record, Mapping) and "status" not in record else ()
+    yield from next((page for page in held if isinstance(page, list)), (record,))
 
 
 def _frame_records(frame: Any) -> Iterator[dict[str, Any]]:
     import narwhals as nw  # noqa: PLC0415 - a file needs no frames
 
     for row in nw.from_native(frame).lazy().collect().iter_rows(named=True):
-        # A frame has amounts as floats where it read them from text: what they print is that text.
-        yield {name: Decimal(float.__repr__(each)) if isinstance(each, float) else each for name, each in row.items()}
+        yield {name: _printed(each) if isinstance(each, _MAY_HOLD_FLOATS) else each for name, each in row.items()}
+
+
+def _printed(value: Any) -> Any:
+    """Return a value with each float as what it prints: a frame has amounts as floats where it read them from text."""
+    if isinstance(value, float):
+        return Decimal(float.__repr__(value))
+    if isinstance(value, dict):
+        return {name: _printed(each) for name, each in value.items()}
+    return [_printed(each) for each in value] if isinstance(value, list) else value
 
 
 def _numbered(records: Iterable[object]) -> Iterator[tuple[int, object]]:
@@ -252,23 +285,83 @@ def _numbered(records: Iterable[object]) -> Iterator[tuple[int, object]]:
 
 def _of_records(numbered: Iterable[tuple[int, object]]) -> Table:
     known = list(numbered)
-    columns: dict[str, None] = {}
+    paths: dict[str, _Path] = {}
     for _, record in known:
-        if isinstance(record, Mapping) and not record.keys() <= columns.keys():
-            columns.update(dict.fromkeys(name for name in record if isinstance(name, str)))
+        if not isinstance(record, Mapping):
+            continue
+        if not _NESTED.isdisjoint(map(type, record.values())) or not record.keys() <= paths.keys():
+            for path in _paths(record):
+                paths.setdefault(_name(path), path)
     last = known[-1][0] if known else 1
-    return Table(tuple(columns), _record_rows(known, tuple(columns)), lambda number: number / last)
+    columns = tuple(paths)
+
+    def rows(places: Sequence[int]) -> Iterator[Row | InvalidRow]:
+        return _record_rows(known, {place: paths[columns[place]] for place in places})
+
+    return Table(columns, rows, lambda number: number / last)
 
 
-def _record_rows(numbered: list[tuple[int, object]], columns: tuple[str, ...]) -> Iterator[Row | InvalidRow]:
+def _paths(record: Mapping[Any, Any], above: _Path = ()) -> Iterator[_Path]:
+    """Yield where the values of a record are, those of the records and lists in it too."""
+    for key, value in record.items():
+        if isinstance(key, str):
+            yield from _paths_below((*above, key), value)
+
+
+def _paths_below(here: _Path, value: object) -> Iterator[_Path]:
+    if isinstance(value, dict) and len(here) < _DEEPEST:
+        yield from _paths(value, here)
+        return
+    yield here
+    for item in value if isinstance(value, list) and len(here) < _DEEPEST else ():
+        yield from _paths(item, (*here, _EACH)) if isinstance(item, dict) else ((*here, _EACH),)
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(path: _Path) -> str:
+    return ".".join("[]" if step is _EACH else step for step in path).replace(".[]", "[]")
+
+
+def _record_rows(numbered: list[tuple[int, object]], wanted: Mapping[int, _Path]) -> Iterator[Row | InvalidRow]:
+    flat = [(place, path[0]) for place, path in wanted.items() if len(path) == 1]
+    deep = [(place, path) for place, path in wanted.items() if len(path) > 1]
+    lists = any(_EACH in path for _, path in deep)
     for number, record in numbered:
-        if isinstance(record, Mapping):
-            get = record.get
-            yield number, [get(name) for name in columns]
-        elif isinstance(record, InvalidRow):
+        if isinstance(record, InvalidRow):
             yield record
-        else:
+        elif not isinstance(record, Mapping):
             yield InvalidRow(number, "record", record, "must be a mapping of names to values")
+        elif lists:
+            yield from ((number, cells) for cells in _spread(record, wanted))
+        else:
+            get = record.get
+            cells = {place: get(name) for place, name in flat}
+            for place, path in deep:
+                cells[place] = _field(record, path)
+            yield number, cells
+
+
+def _field(value: Any, path: _Path) -> Any:
+    """Return the value that a path leads to, None where it ends before."""
+    for step in path:
+        if not isinstance(value, dict | Mapping):  # dict first, because asking for any Mapping takes long
+            return None
+        value = value.get(step)
+    return value
+
+
+def _spread(value: Any, wanted: Mapping[int, _Path]) -> list[dict[int, Any]]:
+    """Return the cells at the wanted paths in a value: one row, or one for each element of a list on the way."""
+    rows: list[dict[int, Any]] = [{place: value for place, path in wanted.items() if not path}]
+    for step in dict.fromkeys(path[0] for path in wanted.values() if path):
+        below = {place: path[1:] for place, path in wanted.items() if path and path[0] == step}
+        if step is _EACH:
+            items = value if isinstance(value, list) and value else [None]
+            found = [row for each in items for row in _spread(each, below)]
+        else:
+            found = _spread(value.get(step) if isinstance(value, Mapping) else None, below)
+        rows = [one | other for one, other in itertools.product(rows, found)]
+    return rows
 
 
 # --- cells -------------------------------------------------------------------------------------
@@ -288,11 +381,14 @@ _FLAGS: Final = {
     word: flag for flag, words in ((True, "true yes 1 1.0"), (False, "false no 0 0.0")) for word in words.split()
 }
 _LONGEST_MOMENT: Final = 64
+_SHORTEST_NUMBER: Final = 8  # what is shorter is a short code
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND_DIGITS: Final = 13  # from 2001 to 2286; seconds and microseconds have fewer and more
 _MOST_KNOWN: Final = 1024
 
 
 def read_rows(
-    table: Table, places: Mapping[str, int], zone: tzinfo | None
+    table: Table, places: Mapping[str, int], zone: tzinfo | None, cells: Mapping[str, Cell] | None = None
 ) -> Iterator[tuple[int, dict[str, Any]] | InvalidRow]:
     """Yield each row's number and its cells by our names, or what is wrong with it.
 
@@ -300,22 +396,24 @@ def read_rows(
         table: the table.
         places: where our columns are in it.
         zone: of naive moments.
+        cells: what reads columns of ours that are not read as usual.
     """
-    plan = [(name, place, cell_reader(name, zone)) for name, place in places.items()]
-    for item in table.rows:
+    unusual = cells or {}
+    plan = [(name, place, unusual.get(name) or cell_reader(name, zone)) for name, place in places.items()]
+    for item in table.rows(tuple(places.values())):
         if isinstance(item, InvalidRow):
             yield item
             continue
         number, row = item
-        cells = {}
+        fields = {}
         try:
             for name, place, read in plan:
-                cells[name] = read(row[place])
+                fields[name] = read(row[place])
         except (ValueError, TypeError, ArithmeticError) as error:
             rule = str(error) if isinstance(error, InvalidValue) else "is not a value of a cell"
             yield InvalidRow(number, table.columns[place], row[place], rule)
         else:
-            yield number, cells
+            yield number, fields
 
 
 def cell_reader(name: str, zone: tzinfo | None = None) -> Cell:
@@ -388,6 +486,10 @@ def _text(value: Any) -> str | None:
         raise InvalidValue("must be text or a whole number") from None
 
 
+def _word(value: Any) -> str | None:
+    return str(value) if isinstance(value, bool) else _text(value)  # a column of flags may have words of its own
+
+
 def _number(value: Any) -> str | None:
     if isinstance(value, str):
         return value.strip() or None
@@ -396,6 +498,18 @@ def _number(value: Any) -> str | None:
     raise InvalidValue(
         'must be text, as a number it lost its + and its zeros: read the column as text, like "+12025550143"'
     )
+
+
+def international(value: Any) -> str | None:
+    """Return a telephone number of a carrier that writes it without its +; names and short codes as they are.
+
+    >>> international(12025550143), international("447700900123"), international("SHOP"), international("85050")
+    ('+12025550143', '+447700900123', 'SHOP', '85050')
+    """
+    text = _text(value)
+    if text is None or len(text) < _SHORTEST_NUMBER or text[0] == "0" or not (text.isascii() and text.isdigit()):
+        return text
+    return f"+{text}"
 
 
 def _body(value: Any) -> str:
@@ -460,6 +574,20 @@ def _moment(value: Any, zone: tzinfo | None) -> datetime | None:
         raise InvalidValue("lies outside the calendar: correct the year") from None
 
 
+def milliseconds(value: Any) -> datetime | None:
+    """Return the moment that a count of milliseconds since 1970 means; others as they are read anywhere.
+
+    >>> milliseconds(1777636800123).isoformat()
+    '2026-05-01T12:00:00.123000+00:00'
+    """
+    text = None if isinstance(value, datetime) else _text(value)
+    if text is None or not (text.isascii() and text.isdigit()):
+        return _moment(value, None)
+    if len(text) != _MILLISECOND_DIGITS:
+        raise InvalidValue("must be milliseconds since 1970, like 1777636800123")
+    return _EPOCH + timedelta(milliseconds=int(text))
+
+
 def _parsed_moment(text: str) -> datetime:
     # Digits alone may be a count of milliseconds, in which Python would find a day of long ago.
     if len(text) <= _LONGEST_MOMENT and not text.isdigit():
@@ -477,6 +605,7 @@ _CHECKED: Final[Mapping[str, Cell]] = {
     **dict.fromkeys((*COUNT_COLUMNS, "step"), _count),
     **dict.fromkeys(("opted_out", "assisted"), _flag),
     **dict.fromkeys(MONEY_COLUMNS, _money),
-    **dict.fromkeys(("status", "carrier", "currency", "direction", "account_id"), _text),
+    **dict.fromkeys(("carrier", "currency", "direction", "account_id"), _text),
+    "status": _word,
     "error_code": _code,
 }
