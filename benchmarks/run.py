@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import argparse
 import gc
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow.compute as pc
 from benchmarks import data
 
 import campaignkit as ck
@@ -86,19 +91,7 @@ def direct(lf: pl.LazyFrame) -> pl.DataFrame:
 def two_level(lf: pl.LazyFrame) -> dict[str, dict[str, int]]:
     """One GROUP BY of the raw facts, then the few cells in Python: the best hand-written form."""
     table = lf.group_by("campaign_id", "status", "error_code").agg(pl.len(), pl.col("segments").sum()).collect()
-    soft, hard = {"30003", "30006", "30008", "30410"}, {"30004", "30005"}
-    found: dict[str, dict[str, int]] = {}
-    for campaign, status, code, n, segments in table.iter_rows():
-        counts = found.setdefault(
-            campaign, dict.fromkeys(("messages", "sent", "delivered", "soft", "hard", "segments"), 0)
-        )
-        counts["messages"] += n
-        counts["segments"] += segments
-        counts["sent"] += n if status != "pending" else 0
-        counts["delivered"] += n if status == "delivered" else 0
-        counts["soft"] += n if code in soft else 0
-        counts["hard"] += n if code in hard else 0
-    return found
+    return read_cells(table.iter_rows())
 
 
 def two_level_quantiles(lf: pl.LazyFrame) -> tuple[object, pl.DataFrame]:
@@ -190,6 +183,244 @@ def pandas(rows: int) -> None:
         pairs(lambda: all_counts(table), hand),
         "<= 1.4",
         rows,
+    )
+
+
+def small() -> None:
+    few = data.frame(1000, campaigns=3).head(100).select(MESSAGE_COLUMNS).lazy()
+    show(
+        "100 rows, polars lazy / hand-written single pass",
+        pairs(lambda: all_counts(few), lambda: direct(few), 41),
+        "<= 2",
+    )
+
+
+# --- every engine -------------------------------------------------------------------------------
+
+
+def read_cells(rows: list[tuple[str, str, str | None, int, int]]) -> dict[str, dict[str, int]]:
+    """What everybody does in Python with the few cells of a two-level query."""
+    found: dict[str, dict[str, int]] = {}
+    for campaign, status, code, n, segments in rows:
+        counts = found.setdefault(
+            campaign, dict.fromkeys(("messages", "sent", "delivered", "soft", "hard", "segments"), 0)
+        )
+        counts["messages"] += n
+        counts["segments"] += segments
+        counts["sent"] += n if status != "pending" else 0
+        counts["delivered"] += n if status == "delivered" else 0
+        counts["soft"] += n if code in {"30003", "30006", "30008", "30410"} else 0
+        counts["hard"] += n if code in {"30004", "30005"} else 0
+    return found
+
+
+def parquet(rows: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "messages.parquet"
+        data.frame(rows).write_parquet(path, row_group_size=1_000_000)
+        connection, name = duckdb.connect(), f"{rows // 1_000_000} M rows of Parquet, by campaign"
+
+        def polars_hand() -> object:
+            cells = pl.scan_parquet(path).group_by("campaign_id", "status", "error_code")
+            table = cells.agg(pl.len(), pl.col("segments").sum()).collect(engine="streaming")
+            return read_cells(table.rows())
+
+        def polars_ours() -> object:
+            return all_counts(pl.scan_parquet(path).select(MESSAGE_COLUMNS))
+
+        def duckdb_hand() -> object:
+            query = f"SELECT campaign_id, status, error_code, count(*), sum(segments) FROM '{path}' GROUP BY ALL"
+            return read_cells(connection.sql(query).fetchall())
+
+        def duckdb_ours() -> object:
+            return all_counts(connection.read_parquet(str(path)).select(*MESSAGE_COLUMNS))
+
+        show(f"{name}: polars streaming / hand-written two-level", pairs(polars_ours, polars_hand), "<= 1.10", rows)
+        show(f"{name}: duckdb / hand-written two-level", pairs(duckdb_ours, duckdb_hand), "<= 1.3", rows)
+
+
+def pyarrow(rows: int) -> None:
+    table = data.frame(rows).select(MESSAGE_COLUMNS).to_arrow()
+
+    def hand() -> object:
+        grouped = table.group_by(["campaign_id", "status", "error_code"])
+        cells = grouped.aggregate([([], "count_all"), ("segments", "sum")])
+        return read_cells(list(zip(*cells.to_pydict().values(), strict=True)))
+
+    show(
+        f"{rows // 1_000_000} M rows, pyarrow / hand-written two-level",
+        pairs(lambda: all_counts(table), hand),
+        "<= 1.3",
+        rows,
+    )
+
+
+PEOPLE_COLUMNS = [*MESSAGE_COLUMNS, "contact_id", "replies", "clicks"]
+ALL_PEOPLE = ("recipients", "unique_sends", "unique_deliveries", "repliers", "clickers")
+
+
+def people_of(frame: object, asked: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    groups = ck.summarize(frame, by="campaign_id", carrier="twilio", people=ck.People("contact_id", asked))
+    return {key: tuple(getattr(each.people, name) for name in asked) for key, each in groups.items()}
+
+
+def people_duckdb(rows: int) -> None:
+    held = data.frame(rows).select(PEOPLE_COLUMNS).to_arrow()  # noqa: F841 - duckdb finds it by its name
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE messages AS SELECT * FROM held")
+    relation, name = connection.table("messages"), f"{rows // 1_000_000} M rows, duckdb"
+    group = "SELECT campaign_id, status, error_code, count(*), sum(segments) FROM messages GROUP BY ALL"
+
+    def few() -> dict[str, tuple[int, ...]]:
+        read_cells(connection.sql(group).fetchall())
+        query = (
+            "SELECT campaign_id, count(*) FILTER (r), count(*) FILTER (c) FROM (SELECT campaign_id, contact_id,"
+            " bool_or(replies > 0) r, bool_or(clicks > 0) c FROM messages WHERE replies > 0 OR clicks > 0"
+            " GROUP BY ALL) GROUP BY ALL"
+        )
+        return {key: tuple(counts) for key, *counts in connection.sql(query).fetchall()}
+
+    def every() -> dict[str, tuple[int, ...]]:
+        read_cells(connection.sql(group).fetchall())
+        query = (
+            "SELECT campaign_id, m, count(*) FROM (SELECT campaign_id, contact_id, bit_or((status <> 'pending')::INT"
+            " + 2 * (status = 'delivered')::INT + 4 * (replies > 0)::INT + 8 * (clicks > 0)::INT) m"
+            " FROM messages GROUP BY ALL) GROUP BY ALL"
+        )
+        found: dict[str, list[int]] = {}
+        for key, marks, n in connection.sql(query).fetchall():
+            counts = found.setdefault(key, [0] * 5)
+            for place, counted in enumerate((True, marks & 1, marks & 2, marks & 4, marks & 8)):
+                counts[place] += n if counted else 0
+        return {key: tuple(counts) for key, counts in found.items()}
+
+    compare_people(name, relation, few, every, rows)
+
+
+def people_pyarrow(rows: int) -> None:
+    table = data.frame(rows).select(PEOPLE_COLUMNS).to_arrow()
+
+    def distinct(where: pc.Expression | None) -> dict[str, int]:
+        chosen = table if where is None else table.filter(where)
+        grouped = chosen.group_by("campaign_id").aggregate([("contact_id", "count_distinct")])
+        return dict(
+            zip(grouped["campaign_id"].to_pylist(), grouped["contact_id_count_distinct"].to_pylist(), strict=True)
+        )
+
+    def counted(*wheres: pc.Expression | None) -> dict[str, tuple[int, ...]]:
+        cells = table.group_by(["campaign_id", "status", "error_code"])
+        cells = cells.aggregate([([], "count_all"), ("segments", "sum")])
+        read_cells(list(zip(*cells.to_pydict().values(), strict=True)))
+        found = [distinct(where) for where in wheres]
+        return {key: tuple(each.get(key, 0) for each in found) for key in found[0]}
+
+    replied, clicked = pc.field("replies") > 0, pc.field("clicks") > 0
+    sent, delivered = pc.field("status") != "pending", pc.field("status") == "delivered"
+    compare_people(
+        f"{rows // 1_000_000} M rows, pyarrow",
+        table,
+        lambda: counted(replied, clicked),
+        lambda: counted(None, sent, delivered, replied, clicked),
+        rows,
+    )
+
+
+def compare_people(name: str, frame: object, few: Callable[[], object], every: Callable[[], object], rows: int) -> None:
+    for asked, hand, called in ((ALL_PEOPLE[-2:], few, "repliers and clickers"), (ALL_PEOPLE, every, "all people")):
+        assert people_of(frame, asked) == hand()
+        result = pairs(lambda asked=asked: people_of(frame, asked), hand, 5)
+        show(f"{name}: counts and {called} / best queries", result, "<= 1.3", rows)
+
+
+IN_PROCESS = """
+import sys, time
+import campaignkit as ck
+{imports}
+begun = time.perf_counter()
+groups = ck.summarize({frame}, by="campaign_id", carrier="twilio")
+assert sum(each.counts.total for each in groups.values()) == {rows}
+print(time.perf_counter() - begun)
+"""
+
+
+def large(rows: int) -> None:
+    """A tenth and all of it, each in a process of its own: seconds, and the most memory it held."""
+    with tempfile.TemporaryDirectory() as folder:
+        first = Path(folder) / "0.parquet"
+        data.frame(rows // 10).write_parquet(first, row_group_size=1_000_000)
+        for place in range(1, 10):
+            shutil.copy(first, Path(folder) / f"{place}.parquet")
+        for engine, imports, frame in (
+            ("polars", "import polars as pl", "pl.scan_parquet('{}').select({})"),
+            ("duckdb", "import duckdb; duckdb.sql('SET enable_progress_bar = false')", "duckdb.read_parquet('{}')[{}]"),
+        ):
+            spent = {}
+            for files, size in ((str(first), rows // 10), (f"{folder}/*.parquet", rows)):
+                code = IN_PROCESS.format(imports=imports, frame=frame.format(files, MESSAGE_COLUMNS), rows=size)
+                runs = [measured(code) for _ in range(3)]
+                spent[size], memory = statistics.median(run[0] for run in runs), max(run[1] for run in runs)
+            share = spent[rows] / spent[rows // 10] / 10
+            line(
+                f"{rows // 1_000_000} M rows of Parquet, {engine}: {share:.2f} of linear, {memory:,.0f} MB at most",
+                ours=spent[rows],
+                target="linear, <= 1,200 MB",
+                speed=f"{rows / spent[rows] / 1e6:6.2f} M/s",
+            )
+
+
+def measured(code: str) -> tuple[float, float]:
+    """Seconds that a program says it took, and the most megabytes it held."""
+    wrapped = f"{code}\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", wrapped], check=True, capture_output=True, text=True)
+    seconds_, megabytes, *_ = done.stdout.split()
+    return float(seconds_), float(megabytes)
+
+
+def spark(rows: int) -> None:
+    sys.path.insert(0, "tests")
+    import warnings  # noqa: PLC0415 - Spark is only here
+
+    from engines import spark as start  # noqa: PLC0415 - the same
+
+    warnings.simplefilter("ignore")
+    session = start(cores=2)
+    with tempfile.TemporaryDirectory() as folder:
+        data.frame(rows).write_parquet(f"{folder}/messages.parquet", row_group_size=1_000_000)
+        frame = session.read.parquet(f"{folder}/messages.parquet").select(*MESSAGE_COLUMNS)
+
+        def hand() -> object:
+            from pyspark.sql import functions  # noqa: PLC0415 - the same
+
+            cells = frame.groupBy("campaign_id", "status", "error_code")
+            found = cells.agg(functions.count("*"), functions.sum("segments")).collect()
+            return read_cells([tuple(row) for row in found])
+
+        show(
+            f"{rows // 1_000_000} M rows of Parquet, Spark / hand-written two-level",
+            pairs(lambda: all_counts(frame), hand, 5),
+            "<= 1.8",
+            rows,
+        )
+    session.stop()
+
+
+def html(rows: int) -> None:
+    made = data.records(rows, "latency")
+    gc.collect()
+    gc.freeze()
+    runs = []
+    for _ in range(3):
+        summary = seconds(lambda: ck.summarize(made).counts)
+        page: list[str] = []
+        report = seconds(lambda page=page: page.append(ck.Report.of(made).to_html()))
+        runs.append((report, summary, len(page[0].encode())))
+    report, summary, size = (statistics.median(values) for values in zip(*runs, strict=True))
+    gc.unfreeze()
+    line(
+        f"HTML of {rows:,} messages: {size / 1e3:,.0f} kB, its summary {summary:.2f} s, so at most"
+        f" {1.5 * summary + 2:.2f} s",
+        ours=report,
+        target="<= 1.5 summary + 2 s, 1 MB",
     )
 
 
@@ -289,6 +520,14 @@ def main() -> None:
         "frames": lambda: frames(10_000_000 // scale),
         "people": lambda: people(5_000_000 // scale),
         "pandas": lambda: pandas(1_000_000),
+        "small": small,
+        "parquet": lambda: parquet(10_000_000 // scale),
+        "pyarrow": lambda: pyarrow(10_000_000 // scale),
+        "people_duckdb": lambda: people_duckdb(5_000_000 // scale),
+        "people_pyarrow": lambda: people_pyarrow(5_000_000 // scale),
+        "large": lambda: large(100_000_000 // scale),
+        "spark": lambda: spark(10_000_000 // scale),
+        "html": lambda: html(1_000_000 // scale),
         "rows": lambda: rows_path(300_000 // scale),
         "live": lambda: live(200_000 // scale),
         "imports": imports,

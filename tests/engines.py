@@ -28,8 +28,8 @@ exec "{java}" "${{kept[@]}}"
 
 
 @functools.cache
-def spark() -> SparkSession:
-    """Return a Spark of one core, whose session has a zone of its own."""
+def spark(cores: int = 1) -> SparkSession:
+    """Return a Spark whose session has a zone of its own."""
     home = Path(tempfile.mkdtemp(prefix="campaignkit-java-"))
     java = home / "bin" / "java"
     java.parent.mkdir()
@@ -47,7 +47,7 @@ def spark() -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    builder = SparkSession.builder.master("local[1]")
+    builder = SparkSession.builder.master(f"local[{cores}]")
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
@@ -82,6 +82,6 @@ MAKERS = {
     "dask": lambda frame: dd.from_pandas(frame.to_pandas(use_pyarrow_extension_array=True), npartitions=2),
     "ibis": lambda frame: _ibis().read_parquet(_file(frame)),
     "sqlframe": lambda frame: _sqlframe().read.parquet(_file(frame)),
-    "pyspark": lambda frame: spark().createDataFrame(frame.to_arrow()),
+    "pyspark": lambda frame: spark().read.parquet(_file(frame)),
 }
 """For each engine beside polars, pandas and pyarrow, how a polars frame becomes one of its own."""

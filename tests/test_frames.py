@@ -13,11 +13,12 @@ import pyarrow as pa
 import pytest
 
 from campaignkit.cells import Cell, People, PeopleCounts, Sums
-from campaignkit.errors import InvalidColumn, InvalidValue, UnknownStatus
-from campaignkit.frames import frame_rows
+from campaignkit.errors import InvalidColumn, InvalidValue, UnknownStatus, UnsupportedFrame
+from campaignkit.frames import frame_rows, latest_by
 from campaignkit.grouping import Since, days, hours
 from campaignkit.rows import is_frame
 from campaignkit.summary import summarize, tally
+from engines import MAKERS
 from strategies import NOON
 
 NAIVE = NOON.replace(tzinfo=None)
@@ -229,6 +230,35 @@ def test_other_engines_refuse_the_same(case, make):
         tally(make(columns), **asked)
 
     assert sentence.partition(":")[2] == str(error.value).partition(":")[2]
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "dask", "ibis"])
+def test_engines_without_an_order_name_no_row(engine):
+    """Where rows have no order the sentence says what is wrong, and leaves the row out."""
+    frame = MAKERS[engine](pl.DataFrame(sent(3, replies=[0, 1, -2])))
+
+    with pytest.raises(InvalidColumn) as caught:
+        tally(frame)
+
+    assert str(caught.value) == "'replies' is -2 in a row: a count must be 0 or more"
+
+
+def test_what_an_engine_cannot_do_is_named(monkeypatch):
+    """What an engine lacks is said with its name, the expression, and the way out."""
+
+    def lacking(*_, **__):
+        raise NotImplementedError("'log' is not implemented for: 'IbisExpr'.")
+
+    monkeypatch.setattr(nw.Expr, "log", lacking)
+    frame = pl.DataFrame(sent(sent_at=[NOON, NOON], delivered_at=[NOON, NOON]))
+
+    with pytest.raises(UnsupportedFrame) as caught:
+        tally(frame)
+
+    assert str(caught.value) == (
+        "polars cannot count this, as narwhals says: 'log' is not implemented for: 'IbisExpr'.."
+        " Give the frame as polars, pandas or pyarrow"
+    )
 
 
 def test_money_that_is_nan_is_refused_where_it_is_no_null():
@@ -583,3 +613,28 @@ def test_every_null_of_pandas_is_a_null(null):
         ("a",): {Cell("sent"): Sums(n=1)},
         (None,): {Cell("undelivered", None, "30005"): Sums(n=1)},
     }
+
+
+# --- the latest moment ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [*ENGINES.values(), *(lambda c, m=m: m(pl.DataFrame(c)) for m in MAKERS.values())])
+def test_the_latest_moment_of_each_group(make):
+    """Each value has its latest moment, in UTC; a group without any has none."""
+    frame = make(
+        {
+            "status": ["sent"] * 4,
+            "campaign_id": ["spring", "spring", None, "summer"],
+            "sent_at": [NOON, NOON + dt.timedelta(microseconds=1), NOON - dt.timedelta(days=1), None],
+        }
+    )
+
+    assert latest_by(frame, "campaign_id", "sent_at") == {
+        "spring": NOON + dt.timedelta(microseconds=1),
+        None: NOON - dt.timedelta(days=1),
+    }
+
+
+def test_without_the_column_nothing_is_latest():
+    """A frame without moments has no latest one."""
+    assert latest_by(pl.DataFrame(sent(campaign_id=["spring", "spring"])), "campaign_id", "sent_at") == {}

@@ -38,6 +38,7 @@ from campaignkit.models import (
     Status,
 )
 from campaignkit.profiles import BOUNCE_POLICIES, PROFILES
+from campaignkit.review import progress
 from campaignkit.summary import read_tally, summarize, tally
 from engines import MAKERS
 from strategies import CLOCK_CHANGES, campaigns, stories
@@ -177,6 +178,81 @@ def test_every_engine_groups_alike(engine, by, rows):
     expected = tally(messages(rows), by=BYS[by], people="contact_id")
 
     assert expected == tally(MAKERS[engine](typed(rows)), by=BYS[by], people="contact_id")
+
+
+step_rows = st.lists(
+    st.builds(
+        lambda who, step, status, sent_at: {"contact_id": who, "step": step, "status": status, "sent_at": sent_at},
+        st.sampled_from("abc"),
+        st.integers(1, 3),
+        st.sampled_from(["sent", "delivered", "pending", "skipped", "refused"]),
+        st.none(),
+    ),
+    min_size=1,
+    max_size=12,
+)
+STEP_TYPES = {"contact_id": TEXT, "step": pl.Int64, "status": TEXT, "sent_at": MOMENT}
+
+
+@given(rows=step_rows)
+def test_frames_follow_people_as_rows_do(rows):
+    """How far people are in a sequence is the same from polars, pandas and pyarrow as from messages."""
+    frame = pl.DataFrame(rows, schema=STEP_TYPES)
+
+    expected = progress(rows, steps=2).contacts
+
+    assert expected == progress(frame, steps=2).contacts
+    assert expected == progress(frame.to_pandas(), steps=2).contacts
+    assert expected == progress(frame.to_arrow(), steps=2).contacts
+
+
+@pytest.mark.parametrize("engine", MAKERS)
+@given(rows=step_rows)
+@settings(max_examples=2)
+def test_every_engine_follows_people(engine, rows):
+    """Whoever got all steps, some or none is the same on every engine."""
+    expected = progress(rows, steps=2).contacts
+
+    assert expected == progress(MAKERS[engine](pl.DataFrame(rows, schema=STEP_TYPES)), steps=2).contacts
+
+
+walls = st.builds(
+    lambda night, minutes: night.replace(tzinfo=None) + dt.timedelta(minutes=minutes),
+    st.sampled_from(CLOCK_CHANGES),
+    st.integers(-180, 300),
+)
+
+
+def on_the_clock(moments):
+    """Return messages with moments that name no zone, as mappings and as a polars frame."""
+    rows = [{"status": "delivered", "sent_at": one, "delivered_at": other} for one, other in moments]
+    return rows, pl.DataFrame(
+        rows, schema={"status": TEXT} | dict.fromkeys(["sent_at", "delivered_at"], pl.Datetime("us"))
+    )
+
+
+@given(moments=st.lists(st.tuples(st.none() | walls, st.none() | walls), min_size=1, max_size=8))
+def test_moments_without_a_zone_are_read_alike(moments):
+    """With timezone= the hour a clock skips, and the one it shows twice, mean the same in frames as in rows."""
+    rows, frame = on_the_clock(moments)
+    asked = {"by": hours("sent_at", zone="America/New_York"), "timezone": "Europe/Paris"}
+
+    expected = tally(rows, **asked)
+
+    assert expected == tally(frame.lazy(), **asked)
+    assert expected == tally(frame.to_pandas(), **asked)
+    assert expected == tally(frame.to_arrow(), **asked)
+
+
+@pytest.mark.parametrize("engine", MAKERS)
+@given(moments=st.lists(st.tuples(walls, walls), min_size=4, max_size=8))
+@settings(max_examples=2)
+def test_every_engine_reads_moments_without_a_zone(engine, moments):
+    """Clocks without a zone are read alike by every engine, whatever zone its session is in."""
+    rows, frame = on_the_clock(moments)
+    asked = {"by": days("sent_at", zone="Asia/Kolkata"), "timezone": "Europe/Paris"}
+
+    assert tally(rows, **asked) == tally(MAKERS[engine](frame), **asked)
 
 
 @pytest.mark.parametrize("by", BYS)

@@ -60,7 +60,8 @@ class Since:
 
     def start(self, moment: datetime | None) -> bool:
         """Return whether a moment is in the later group."""
-        return moment is not None and moment >= self.moment
+        # In UTC, because within one zone Python compares what the clocks show.
+        return moment is not None and moment.astimezone(UTC) >= self.moment.astimezone(UTC)
 
 
 Derived = TimeBucket | Since

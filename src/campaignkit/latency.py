@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bisect
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 LATENCY_STEP: Final = 1.02
 """Each bucket of milliseconds is 2 % wider than the one before."""
 
 _LATENCY_EDGES: Final = tuple(math.ceil(LATENCY_STEP**power) for power in range(1, 1500))
+_NONE: Final = timedelta()
 NEGATIVE_LATENCY: Final = -1
 """The bucket of messages whose delivery is dated before their sending."""
 
@@ -34,4 +35,6 @@ def bucket_between(sent_at: datetime | None, delivered_at: datetime | None) -> i
     if sent_at is None or delivered_at is None:
         return None
     elapsed = delivered_at - sent_at
+    if sent_at.tzinfo is delivered_at.tzinfo is not UTC:  # then Python subtracts what the clocks show
+        elapsed -= (delivered_at.utcoffset() or _NONE) - (sent_at.utcoffset() or _NONE)
     return latency_bucket((elapsed.days * 86400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000)
