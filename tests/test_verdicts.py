@@ -1,25 +1,35 @@
-"""What carriers' words and codes mean: the tables hold all that is documented, and nothing else."""
+"""What carriers' words and codes mean: the tables hold all that is documented, and nothing else, but the host's own."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
+import pickle
 from collections import Counter
 from importlib import resources
 from pathlib import Path
 
 import attrs
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaignkit.delivery import fold
 from campaignkit.errors import AmbiguousCode, InvalidValue, UnknownStatus
-from campaignkit.models import STATUS_ALIASES, Bounce, Status
-from campaignkit.profiles import BOUNCE_POLICIES, PROFILES, Formula, get_profile
+from campaignkit.live import Live
+from campaignkit.logs import read_log
+from campaignkit.models import STATUS_ALIASES, Bounce, Message, Receipt, Status
+from campaignkit.profiles import BOUNCE_POLICIES, PROFILES, Code, Formula, Profile, get_profile
+from campaignkit.report import Report
+from campaignkit.summary import read_tally, summarize, tally
 from campaignkit.verdicts import (
     CARRIERS,
     FAILURES,
     INBOUND,
+    Column,
     check_carrier,
     classify,
     code_table,
@@ -27,7 +37,6 @@ from campaignkit.verdicts import (
     parse_status_word,
     reasons,
     status_table,
-    verdict_of,
 )
 
 DOCUMENTED = json.loads(Path(__file__).with_name("carrier_facts.json").read_text(encoding="utf-8"))
@@ -483,28 +492,6 @@ def test_a_policy_changes_only_the_bounce():
     assert ours == attrs.evolve(theirs, bounce=ours.bounce)
 
 
-def test_the_hosts_codes_win():
-    """A host's own reason for a code wins over the table and over the carrier's word, known code or not."""
-    mine = OURS.with_codes({("twilio", "30003"): "number_unknown", ("infobip", "99999"): "blocked"})
-    more = mine.with_codes({("acme", "7"): "memory_full"})
-
-    assert classify("twilio", "30003", profile=mine).bounce is Bounce.HARD
-    assert classify("twilio", "30003").reason == "handset_absent"
-    assert classify("infobip", "99999", "5/8", profile=mine).reason == "blocked"
-    assert classify("infobip", "99999", "5/8").reason == "invalid_number"
-    assert verdict_of("acme", "7", None, more).reason == "memory_full"
-    assert verdict_of("acme", "7", None, mine).mapped is False
-    assert classify("twilio", "30003", profile=more).reason == "number_unknown"
-
-
-def test_a_hosts_code_needs_a_reason_we_know():
-    """A host's reason that does not exist is named when it is first needed."""
-    mine = OURS.with_codes({("twilio", "30003"): "number_unknow"})
-
-    with pytest.raises(InvalidValue, match="reason of twilio 30003 is 'number_unknow': not one we know; nearest: numb"):
-        classify("twilio", "30003", profile=mine)
-
-
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
@@ -513,8 +500,8 @@ def test_a_hosts_code_needs_a_reason_we_know():
             "carrier is 'twillio': no table of codes for it; nearest: twilio",
         ),
         (
-            lambda: check_carrier("zzz"),
-            f"carrier is 'zzz': no table of codes for it; nearest: {', '.join(CARRIERS)}",
+            lambda: check_carrier(" "),
+            f"carrier is ' ': no table of codes for it; nearest: {', '.join(CARRIERS)}",
         ),
         (
             lambda: get_profile("messageflow"),
@@ -527,6 +514,22 @@ def test_a_hosts_code_needs_a_reason_we_know():
         (
             lambda: OURS.with_bounces("vojado"),
             "bounce policy is 'vojado': not one we know; nearest: voyado",
+        ),
+        (
+            lambda: Profile(name="ours", bounce_policy="vojado"),
+            "bounce policy is 'vojado': not one we know; nearest: voyado",
+        ),
+        (
+            lambda: Profile(name="ours", bounce_policy="nope"),
+            f"bounce policy is 'nope': not one we know; nearest: {', '.join(BOUNCE_POLICIES)}",
+        ),
+        (
+            lambda: Profile(name="ours", bounce_policy="own"),
+            f"bounce policy is 'own': not one we know; nearest: {', '.join(BOUNCE_POLICIES)}",
+        ),
+        (
+            lambda: Profile(name="ours", bounce_policy="brewo", bounces={"landline": "hard"}),
+            "bounce policy is 'brewo': not one we know; nearest: brevo",
         ),
     ],
 )
@@ -572,3 +575,412 @@ def test_failure_words_never_say_that_it_arrived(carrier):
     words = [word for word, row in status_table(carrier).rows.items() if row.meaning[0] in FAILURES]
 
     assert not {classify(carrier, None, word).reason for word in words} & {"ok", "in_progress"}
+
+
+# --- the host's own codes ----------------------------------------------------------------------
+
+
+def test_the_hosts_codes_win():
+    """A host's own reason for a code wins over the table and over the carrier's word, known code or not."""
+    mine = OURS.with_codes({("twilio", "30003"): "number_unknown", ("infobip", "99999"): "blocked"})
+    more = mine.with_codes({("acme", "7"): "memory_full", ("vonage", "6"): "content"})
+
+    assert classify("twilio", "30003", profile=mine).bounce is Bounce.HARD
+    assert classify("twilio", "30003").reason == "handset_absent"
+    assert classify("infobip", "99999", "5/8", profile=mine).reason == "blocked"
+    assert classify("infobip", "99999", "5/8").reason == "invalid_number"
+    assert classify("acme", "7", profile=more).reason == "memory_full"
+    assert classify("acme", "7", profile=mine).mapped is False
+    assert classify("twilio", "30003", profile=more).reason == "number_unknown"
+    assert classify("vonage", "6", profile=more).reason == "content"
+    assert OURS.codes == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("sender", {}),
+        (Code("sender"), {}),
+        (Code("sender", retryable=True), {"retryable": True}),
+        (Code("handset_absent", retryable=False), {"retryable": False}),
+        (Code("sender", description="not registered in Kenya"), {"description": "not registered in Kenya"}),
+        (Code("sender", advice="Ask Wanjiru."), {"advice": "Ask Wanjiru."}),
+        (Code("sender", source="acme's manual, page 7"), {"source": "acme's manual, page 7"}),
+        (Code("sender", source=None), {"source": ""}),
+        (Code("unmapped", description="seen in May"), {"mapped": False, "description": "seen in May"}),
+    ],
+)
+def test_what_a_host_says_of_its_code(code, said):
+    """A host's code is a reason, or one with more said about it; what is left out is the reason's."""
+    reason = reasons()[code.reason if isinstance(code, Code) else code]
+    expected = attrs.asdict(reason, filter=attrs.filters.exclude("name"))
+    expected |= {"carrier": "acme", "code": "E7", "reason": reason.name}
+    expected |= {"description": reason.label, "source": "the host", "mapped": True}
+
+    verdict = classify("acme", "E7", profile=OURS.with_codes({("acme", "E7"): code}))
+
+    assert {**expected, **said} == attrs.asdict(verdict)
+
+
+@pytest.mark.parametrize(
+    ("carrier", "code"),
+    [("twilio", "30999"), ("Twilio", "30999"), (" TWILIO ", " 30999 "), ("twilio", 30999), ("twilio", "30999.0")],
+)
+def test_a_hosts_code_is_found_however_it_is_written(carrier, code):
+    """Carriers in any case and codes as numbers are read in a host's table as they are in its data."""
+    mine = OURS.with_codes({(carrier, code): "blocked"})
+
+    assert {("twilio", "30999"): Code("blocked")} == mine.codes
+    assert summarize([{"status": "failed", "carrier": " Twilio", "error_code": 30999.0}], profile=mine).reasons == {
+        "blocked": 1
+    }
+
+
+@pytest.mark.parametrize("carrier", [None, "", " "])
+def test_codes_of_nobody(carrier):
+    """Messages that name no carrier have codes too."""
+    mine = OURS.with_codes({(carrier, "E7"): "blocked"})
+
+    assert summarize([{"status": "failed", "error_code": "E7"}], profile=mine).reasons == {"blocked": 1}
+    assert classify(None, "E7", profile=mine).reason == "blocked"
+
+
+E7 = Code("handset_absent", retryable=False, description="phone is off", advice="Wait for the evening.")
+MINE = OURS.with_codes({("Acme", "E7"): E7})
+FAILED = {"status": "failed", "carrier": "acme", "error_code": "E7"}
+AS_TEXT = "status,carrier,error_code\nfailed, ACME ,E7\n"
+
+
+def received():
+    """Return a live table whose message failed by a receipt."""
+    live = Live(profile=MINE)
+    live.add([Message(message_id="m1", status="queued", carrier="acme")])
+    live.apply(Receipt(message_id="m1", status="failed", error_code="E7"))
+    return live.tally()
+
+
+WAYS = {
+    "messages": lambda: summarize([Message(**FAILED)], profile=MINE),
+    "mappings": lambda: summarize([FAILED | {"carrier": " ACME "}], profile=MINE),
+    "pandas": lambda: summarize(pd.DataFrame([FAILED]), profile=MINE),
+    "polars": lambda: summarize(pl.DataFrame([FAILED | {"carrier": "Acme"}]), profile=MINE),
+    "carrier=": lambda: summarize([{"status": "failed", "error_code": "E7"}], carrier="Acme", profile=MINE),
+    "carrier= of a frame": lambda: summarize(pl.DataFrame([FAILED]).drop("carrier"), carrier="acme", profile=MINE),
+    "a log": lambda: summarize(read_log(io.StringIO(AS_TEXT), format="csv"), profile=MINE),
+    "a log of its own": lambda: summarize(
+        read_log([{"status": "failed", "error_code": "E7"}], carrier="acme"), profile=MINE
+    ),
+    "a live table": lambda: read_tally(received(), profile=MINE),
+    "a tally": lambda: read_tally(tally([FAILED]), profile=MINE),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_carrier_that_only_the_host_knows(way):
+    """Whichever way its messages come, a host's carrier is read with the host's codes."""
+    summary = WAYS[way]()
+
+    (failure,) = summary.failures
+    assert failure.verdict == classify("acme", "E7", profile=MINE)
+    assert (summary.counts.soft, summary.counts.unmapped, summary.unmapped) == (1, 0, {})
+    assert summary.to_dict()["failures"][0]["description"] == "phone is off"
+
+
+def test_a_hosts_code_decides_what_is_worst():
+    """Of two failures of one message, the host's codes say which is shown."""
+    told = [Receipt(status="failed", carrier="acme", error_code=code) for code in ("E7", "E9")]
+
+    assert fold(told).error_code == "E9"
+    assert fold(told, profile=OURS.with_codes({("acme", "E7"): "number_unknown"})).error_code == "E7"
+
+
+@pytest.mark.parametrize("row", [FAILED, FAILED | {"carrier": " Acme"}, Message(**FAILED)])
+def test_a_file_explains_the_hosts_codes(row):
+    """The message log says of a host's code what the host says of it."""
+    file = io.StringIO()
+
+    Report.of([row], profile=MINE).to_csv(file)
+
+    (written,) = csv.DictReader(file.getvalue().splitlines())
+    assert [written[name] for name in ("reason", "bounce", "retryable", "error_description", "advice")] == [
+        "handset_absent",
+        "soft",
+        "false",
+        "phone is off",
+        "Wait for the evening.",
+    ]
+
+
+@pytest.mark.parametrize("name", ["acme", "Acme ", "bandwidth", "messagemedia", "telenor", "orange", "zzz"])
+def test_a_host_may_have_any_carrier(name):
+    """A name unlike ours is a carrier of the host's own: its words are ours, its codes unmapped until somebody says."""
+    verdict = classify(name, "30005", "failed")
+
+    assert (verdict.carrier, verdict.mapped) == (name.strip().lower(), False)
+
+
+@pytest.mark.parametrize("name", ["twillio", "twlio", "infobib", "message-bird", "smp", "telnx", "vontage", "AWS1"])
+def test_a_slip_in_a_carriers_name_is_no_new_carrier(name):
+    """A name nearly like one of ours is refused, unless the host's profile has codes of that carrier."""
+    with pytest.raises(InvalidValue, match="no table of codes for it"):
+        classify(name, "E7")
+
+    assert classify(name, "E7", profile=OURS.with_codes({(name, "E7"): "blocked"})).reason == "blocked"
+
+
+# --- the host's own bounces --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", BOUNCE_POLICIES)
+@pytest.mark.parametrize(
+    "given", [{"landline": "hard", "content": "none"}, {"landline": Bounce.HARD, "content": "none"}]
+)
+def test_own_bounces_lie_on_top_of_a_policy(policy, given):
+    """A host says of some reasons what kind of bounce they are; the others stay as the policy has them."""
+    theirs = OURS.with_bounces(policy)
+    mine = theirs.with_bounces(given)
+
+    for reason in reasons():
+        expected = Bounce(given[reason]) if reason in given else classify(None, reason, profile=theirs).bounce
+        assert expected is classify(None, reason, profile=mine).bounce
+
+
+def test_own_bounces_are_named():
+    """Own bounces are called so in the profile's name and policy, once, and in what a report says of itself."""
+    brevo = get_profile("brevo")
+    mine = brevo.with_bounces({"landline": "hard"})
+    more = mine.with_bounces({"content": "none"})
+
+    for profile in (mine, more, attrs.evolve(more, notes="Ours since May.")):
+        assert (profile.name, profile.bounce_policy) == ("brevo with own bounces", "own")
+        assert Report.of([FAILED], profile=profile).definitions()["bounce_policy"] == "own"
+    assert (more.bounces["landline"], more.bounces["content"]) == (Bounce.HARD, Bounce.NONE)
+    assert (brevo.bounce_policy, brevo.bounces) == ("brevo", {})
+
+
+def test_a_known_policy_takes_the_place_of_own_bounces():
+    """Naming a policy leaves nothing of the host's own; own bounces of nothing change nothing."""
+    mine = OURS.with_bounces({"landline": "hard"}).with_bounces("notify")
+
+    assert (mine.bounce_policy, mine.bounces) == ("notify", {})
+    assert (OURS.with_bounces({}).name, OURS.with_bounces({}).bounce_policy) == ("campaignkit", "campaignkit")
+
+
+def test_a_profile_of_ones_own():
+    """A profile may be made with codes and bounces at once; they are those that it would be given later."""
+    made = Profile(name="ours", bounce_policy="voyado", bounces={"landline": "soft"}, codes={("Acme", 7): "landline"})
+    given = Profile(name="ours").with_bounces("voyado").with_bounces({"landline": "soft"})
+
+    assert (given.bounce_policy, given.bounces) == (made.bounce_policy, made.bounces)
+    assert classify("acme", "7", profile=made).bounce is Bounce.SOFT
+    assert made.codes == {("acme", "7"): Code("landline")}
+
+
+# --- the host's own words ----------------------------------------------------------------------
+
+STATE = Column("State", {"OK": "delivered", "KO": "failed", "Wait ": "sending", "SENT": Status.DELIVERED})
+
+
+COUNTED = {
+    "mappings": lambda rows, columns: tally(rows, columns=columns),
+    "pandas": lambda rows, columns: tally(pd.DataFrame(rows), columns=columns),
+    "polars": lambda rows, columns: tally(pl.DataFrame(rows).lazy(), columns=columns),
+    "a log": lambda rows, columns: tally(read_log(rows, columns=columns)),
+}
+"""Ways to count rows with columns of their own."""
+
+
+@pytest.mark.parametrize("way", COUNTED)
+@given(words=st.lists(st.sampled_from(["OK", "ok", " Ko", "wait", "sent", "read", "Failed", "KO"]), min_size=1))
+def test_own_words_are_what_they_mean(way, words):
+    """Counting with a column's own words is counting what they mean; a word that is not named keeps its meaning."""
+    means = {"ok": "delivered", "ko": "undelivered", "wait": "queued", "sent": "delivered"}
+    translated = [{"status": means.get(word.strip().lower(), word)} for word in words]
+
+    assert tally(translated) == COUNTED[way]([{"State": word} for word in words], {"status": STATE})
+
+
+@pytest.mark.parametrize("way", COUNTED)
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ({True: "delivered", False: "failed"}, [True, False, True]),
+        ({1: "delivered", 0: "failed"}, [1, 0, 1]),
+        ({1: "delivered", 0: "failed"}, [1.0, 0.0, 1.0]),
+        ({"1": "delivered", "0": "failed"}, [1, 0, 1]),
+    ],
+)
+def test_words_may_be_flags_and_numbers(way, words, values):
+    """A column of flags or numbers has words too."""
+    table = COUNTED[way]([{"ok": value} for value in values], {"status": Column("ok", words)})
+
+    assert read_tally(table).statuses == {"delivered": 2, "undelivered": 1}
+
+
+@pytest.mark.parametrize("way", COUNTED)
+def test_own_words_go_before_the_carriers(way):
+    """Where the carrier has the same word, the host's meaning counts, and no cause is read into it."""
+    words = Column("status", {"rejected_prefix_missing": "delivered"})
+    rows = [{"status": "REJECTED_PREFIX_MISSING", "carrier": "infobip"}]
+
+    assert read_tally(COUNTED[way](rows, {"status": words})).statuses == {"delivered": 1}
+    assert summarize(rows).reasons == {"invalid_number": 1}
+
+
+@pytest.mark.parametrize("way", COUNTED)
+def test_one_column_may_tell_status_and_cause(way):
+    """A column that says both how a message stands and why is named twice: its words, and what they mean as codes."""
+    words = Column("State", dict.fromkeys(["NO_SUCH_NUMBER", "PHONE_OFF"], "failed"))
+    mine = OURS.with_codes({(None, "NO_SUCH_NUMBER"): "number_unknown", (None, "PHONE_OFF"): "handset_absent"})
+    rows = [{"State": word} for word in ("delivered", "NO_SUCH_NUMBER", "PHONE_OFF")]
+
+    table = COUNTED[way](rows, {"status": words, "error_code": "State"})
+
+    assert read_tally(table, profile=mine).reasons == {"handset_absent": 1, "number_unknown": 1}
+
+
+def test_people_of_own_words():
+    """Who was reached is read from a frame's own words too."""
+    frame = pl.DataFrame({"State": ["OK", "KO", "WAIT"], "contact_id": ["ana", "ben", "ana"]})
+
+    people = summarize(frame, columns={"status": STATE}, people="contact_id").people
+
+    assert (people.recipients, people.unique_sends, people.unique_deliveries) == (2, 2, 1)
+
+
+def test_a_file_has_the_status_that_own_words_mean():
+    """The message log says where a message stands in our words, and explains its code."""
+    file = io.StringIO()
+    rows = [{"State": "KO", "carrier": "acme", "error_code": "E7"}, {"State": "OK", "carrier": "acme"}]
+
+    Report.of(rows, profile=MINE, columns={"status": STATE}).to_csv(file)
+
+    written = csv.DictReader(file.getvalue().splitlines())
+    assert [(row["status"], row["reason"]) for row in written] == [("undelivered", "handset_absent"), ("delivered", "")]
+
+
+def test_own_words_go_before_a_carriers_words_for_replies():
+    """In a log, a word that the carrier keeps for replies is what the host says it is."""
+    rows = [{"State": "received", "error_code": "E7"}]
+
+    log = read_log(rows, carrier="twilio", columns={"status": Column("State", {"received": "failed"})})
+
+    assert [(message.status, message.error_code) for message in log] == [("undelivered", "E7")]
+
+
+def test_a_column_is_its_name():
+    """A column with words is as good as its name, and survives pickling."""
+    again = pickle.loads(pickle.dumps(STATE))  # noqa: S301 - our own
+
+    assert (STATE, again, f"{again}") == ("State", "State", "State")
+    assert (
+        again.words
+        == STATE.words
+        == {
+            "ok": Status.DELIVERED,
+            "ko": Status.UNDELIVERED,
+            "wait": Status.QUEUED,
+            "sent": Status.DELIVERED,
+        }
+    )
+
+
+# --- what a host may not say -------------------------------------------------------------------
+
+REFUSED = {
+    "reason": (
+        lambda: OURS.with_codes({("Twilio", 30003): "number_unknow"}),
+        "reason of twilio 30003 is 'number_unknow': not one we know; nearest: number_unknown",
+    ),
+    "reason of nobody's code": (
+        lambda: OURS.with_codes({(None, "E7"): "number_unknow"}),
+        "reason of no carrier E7 is 'number_unknow': not one we know; nearest: number_unknown",
+    ),
+    "reason of a code": (
+        lambda: Code("memory_ful"),
+        "reason is 'memory_ful': not one we know; nearest: memory_full",
+    ),
+    "no reason": (
+        lambda: OURS.with_codes({("acme", "E7"): None}),
+        f"reason of acme E7 is None: not one we know; nearest: {', '.join(reasons())}",
+    ),
+    "retryable": (
+        lambda: Code("blocked", retryable="yes"),
+        "retryable is 'yes': must be True or False; leave it out, and it is the reason's",
+    ),
+    "description": (
+        lambda: Code("blocked", description=7),
+        "description is 7: must be text; convert it with str()",
+    ),
+    "no pair": (
+        lambda: OURS.with_codes({"30003": "blocked"}),
+        'codes names \'30003\': give (carrier, code), like ("acme", "E7"), and None as carrier where rows name none',
+    ),
+    "no code": (
+        lambda: OURS.with_codes({("acme", ""): "blocked"}),
+        "codes names ('acme', ''): give (carrier, code), like (\"acme\", \"E7\"), and None as carrier where",
+    ),
+    "carrier": (
+        lambda: Profile(name="ours", codes={(5, "E7"): "blocked"}),
+        'codes names (5, \'E7\'): give (carrier, code), like ("acme", "E7"), and None as carrier where rows name none',
+    ),
+    "fraction": (
+        lambda: OURS.with_codes({("acme", 7.5): "blocked"}),
+        'error_code is 7.5: a code is text or a whole number; give it as text, like "30005"',
+    ),
+    "no mapping": (
+        lambda: OURS.with_codes([("acme", "E7")]),
+        'codes is [(\'acme\', \'E7\')]: give {(carrier, code): reason}, like {("acme", "E7"): "blocked"}',
+    ),
+    "two meanings": (
+        lambda: OURS.with_codes({("acme", "7"): "blocked", ("Acme", 7): "landline"}),
+        "codes gives two meanings to acme 7: give one",
+    ),
+    "bounced reason": (
+        lambda: OURS.with_bounces({"landlin": "hard"}),
+        "reason is 'landlin': not one we know; nearest: landline",
+    ),
+    "bounce": (
+        lambda: OURS.with_bounces({"landline": "hrad"}),
+        "bounce of landline is 'hrad': not one we know; nearest: hard",
+    ),
+    "no bounces": (
+        lambda: OURS.with_bounces(["landline"]),
+        "bounces is ['landline']: give the name of a policy, or {reason: bounce}",
+    ),
+    "no policy": (
+        lambda: Profile(name="ours", bounce_policy={"landline": "hard"}),
+        f"bounce policy is {{'landline': 'hard'}}: not one we know; nearest: {', '.join(BOUNCE_POLICIES)}",
+    ),
+    "word": (
+        lambda: Column("State", {"OK": "deliverd"}),
+        "'State' says that 'OK' is 'deliverd': not a status we know; nearest: delivered, undelivered",
+    ),
+    "no words": (
+        lambda: Column("State", "OK"),
+        "words is 'OK': give {their word: our status}",
+    ),
+    "two meanings of a word": (
+        lambda: Column("State", {"OK": "delivered", "ok": "failed"}),
+        "'State' gives two meanings to 'ok': give one, whatever its case",
+    ),
+    "words of another column": (
+        lambda: summarize([{"State": "OK", "status": "sent"}], columns={"carrier": STATE}),
+        "columns= gives words to 'carrier': only the status has words; give the name alone",
+    ),
+    "a word without meaning": (
+        lambda: summarize([{"State": "OK"}, {"State": "GONE"}], columns={"status": STATE}),
+        "row 1: status is 'GONE': not a status we know; nearest: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_a_host_may_not_say(case):
+    """What is wrong with a host's own definitions is one sentence, when they are given and not when they are needed."""
+    call, sentence = REFUSED[case]
+
+    with pytest.raises(InvalidValue) as caught:
+        call()
+
+    assert str(caught.value).startswith(sentence)

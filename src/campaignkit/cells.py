@@ -90,7 +90,17 @@ EVENTS: Final = Cell("")
 
 @attrs.frozen(kw_only=True)
 class PeopleCounts:
-    """Distinct people, each the OR of their messages in the group. They do not add over groups."""
+    """Distinct people, each the OR of their messages in the group. They do not add over groups.
+
+    Attributes:
+        recipients: people who have any message in the data, sent or not.
+        unique_sends: people who were sent at least one message.
+        unique_deliveries: people who got at least one message.
+        repliers: people who answered at least once.
+        clickers: people who clicked at least once.
+        unsubscribers: people who opted out.
+        converters: people who ordered at least once.
+    """
 
     recipients: int | None = None
     unique_sends: int | None = None

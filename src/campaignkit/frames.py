@@ -288,9 +288,9 @@ def _read_cells(source: Source, look: _Look) -> dict[Group, dict[Cell, Sums]]:
 def _met(source: Source, raw: tuple[Any, ...], sums: Sums) -> tuple[Status, Cell]:
     """Return the status and the cell of one combination, checked."""
     word, of, error_code, skip_reason = map(plain, raw)
-    carrier, status = source.meet(of, str(word))
+    carrier, said, status = source.meet(of, str(word))
     code = cause(error_code, skip_reason, status)
-    return status, make_cell(str(word), carrier, code, sums.n, sums.handed_off, ours_first=source.carrier is None)
+    return status, make_cell(said, carrier, code, sums.n, sums.handed_off, ours_first=source.carrier is None)
 
 
 def _sums_of(counted: Iterable[str], source: Source) -> Iterator[str]:
@@ -387,9 +387,9 @@ def _people(
 
 def _by_person(source: Source, person: str, levels: list[str], flags: list[str]) -> dict[str, dict[Group, int]]:
     """Count every kind in one GROUP BY of people: the quickest where each row may count, but in pyarrow."""
-    sends, deliveries = (as_number(source.where(name)) for name in _LEVELS[1:])
+    sends, deliveries = (as_number(source.where(name), nw.Int8) for name in _LEVELS[1:])
     prepared = [*source.keys(), source.col(person).alias("person"), (sends + deliveries).alias("reached")]
-    prepared += [as_number(source.where(name)).alias(name) for name in flags]
+    prepared += [as_number(source.where(name), nw.Int8).alias(name) for name in flags]
     marks, width = ["reached", *flags], len(source.by)
     people = source.frame.select(*prepared).group_by(*source.grouped, "person").agg(nw.col(*marks).max())
     grouped = [*source.grouped, *marks]

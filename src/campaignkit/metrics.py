@@ -25,7 +25,7 @@ from campaignkit.verdicts import FAILURES, Verdict, verdict_of
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """What a set of messages adds up to. Each message is in exactly one of the first eleven.
+    """What a set of messages adds up to. Each message is in exactly one of the first twelve.
 
     total = skipped + canceled + pending + refused + unknown + processing + delivered
             + failed + unconfirmed, where failed = soft + hard + deleted + other.
@@ -48,11 +48,14 @@ class Counts:
         read: delivered, and known to be read.
         unmapped: failed with a code that no table of ours has.
         segments: billed parts.
-        replies: answers that are not opt-outs; ``replied`` counts the messages answered.
+        replies: answers that are not opt-outs.
+        replied: messages answered at least once.
         stop_replies: answers that are opt-outs.
-        clicks: hits on links; ``clicked`` counts the messages clicked at least once.
+        clicks: hits on links.
+        clicked: messages clicked at least once.
         opted_out: messages after which the person opted out.
-        orders: purchases credited to these messages; ``converted`` counts the messages.
+        orders: purchases credited to these messages.
+        converted: messages with at least one order credited to them.
         assisted_orders: purchases credited elsewhere that these messages touched.
         priced: messages whose cost is known.
     """

@@ -2,18 +2,140 @@
 
 campaignkit counts once (`Counts`); a profile only regroups those counts, picks the two
 counts of each rate, and says which failures it calls a bounce. It never counts by itself.
+What a host has of its own (codes, bounces) is checked here when it is given, not when a
+message first needs it.
 """
 
 from __future__ import annotations
 
+import csv
+import functools
 from collections.abc import Mapping
+from importlib import resources
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
-from campaignkit.errors import InvalidValue, nearest
-from campaignkit.models import Bounce
+from campaignkit.errors import InvalidValue, nearest, shown
+from campaignkit.models import Bounce, parse_code
+
+# --- reasons -----------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Reason:
+    """Why a message failed, and what follows by default."""
+
+    name: str
+    bounce: Bounce
+    retryable: bool
+    strike: bool
+    opts_out: bool
+    fault: str | None
+    label: str
+    advice: str
+
+
+def read_data(*path: str) -> list[dict[str, str]]:
+    """Return the rows of one of the tables in ``data/``."""
+    text = resources.files("campaignkit").joinpath("data", *path).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+@functools.cache
+def reasons() -> Mapping[str, Reason]:
+    """Return every reason by name, in the order of ``data/reasons.csv``."""
+    return {
+        row["reason"]: Reason(
+            name=row["reason"],
+            bounce=Bounce(row["bounce"]),
+            retryable=row["retryable"] == "yes",
+            strike=row["strike"] == "yes",
+            opts_out=row["opts_out"] == "yes",
+            fault=row["fault"] or None,
+            label=row["label"],
+            advice=row["advice"],
+        )
+        for row in read_data("reasons.csv")
+    }
+
+
+def _reason(word: str, of: str = "") -> str:
+    if not isinstance(word, str) or word not in reasons():
+        raise InvalidValue(f"reason{of} is {shown(word)}: not one we know; nearest: {nearest(word, reasons())}")
+    return word
+
+
+# --- the host's own codes ----------------------------------------------------------------------
+
+_CodeKey = TypeVar("_CodeKey", bound=tuple[str | None, str | int])
+_PAIR: Final = '("acme", "E7")'
+
+
+def _flag_or_none(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidValue(
+            f"{field.name} is {shown(value)}: must be True or False; leave it out, and it is the reason's"
+        )
+
+
+def _text_or_none(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidValue(f"{field.name} is {shown(value)}: must be text; convert it with str()")
+
+
+@attrs.frozen
+class Code:
+    """What one of the host's own codes means, for `Profile.with_codes`.
+
+    What is left out is the reason's, and so are bounce, strike, opts_out and fault.
+
+    Attributes:
+        reason: one of the reasons of our tables.
+        retryable: the same message to the same number may work later.
+        description: what the code says.
+        advice: what to do.
+        source: who says so.
+
+    Raises:
+        InvalidValue: there is no such reason, or a field is not what it holds.
+
+    >>> Code("sender", description="sender is not registered in Kenya").retryable is None
+    True
+    """
+
+    reason: str = attrs.field(converter=_reason)
+    retryable: bool | None = attrs.field(default=None, validator=_flag_or_none, kw_only=True)
+    description: str | None = attrs.field(default=None, validator=_text_or_none, kw_only=True)
+    advice: str | None = attrs.field(default=None, validator=_text_or_none, kw_only=True)
+    source: str | None = attrs.field(default="the host", validator=_text_or_none, kw_only=True)
+
+
+def _own_codes(codes: Mapping[Any, str | Code]) -> Mapping[tuple[str | None, str], Code]:
+    if not isinstance(codes, Mapping):
+        raise InvalidValue(f'codes is {shown(codes)}: give {{(carrier, code): reason}}, like {{{_PAIR}: "blocked"}}')
+    own: dict[tuple[str | None, str], Code] = {}
+    for given, meaning in codes.items():
+        key = _code_key(given)
+        of = f"{key[0] or 'no carrier'} {key[1]}"
+        code = meaning if isinstance(meaning, Code) else Code(_reason(meaning, f" of {of}"))
+        if own.setdefault(key, code) != code:
+            raise InvalidValue(f"codes gives two meanings to {of}: give one")
+    return MappingProxyType(own)
+
+
+def _code_key(given: object) -> tuple[str | None, str]:
+    carrier, code = given if isinstance(given, tuple) and len(given) == 2 else (0, None)  # noqa: PLR2004 - a pair
+    known = parse_code(code)
+    if known is None or not (carrier is None or isinstance(carrier, str)):
+        raise InvalidValue(
+            f"codes names {shown(given)}: give (carrier, code), like {_PAIR}, and None as carrier where rows name none"
+        )
+    return (carrier or "").strip().lower() or None, known
+
+
+# --- rates -------------------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -58,6 +180,8 @@ _OWN_RATES: Final = _rates(
     conversion_rate="converted/sent",
 )
 
+# --- bounces -----------------------------------------------------------------------------------
+
 
 def _bounces(*, soft: str = "", hard: str = "", none: str = "") -> Mapping[str, Bounce]:
     kinds = {Bounce.SOFT: soft, Bounce.HARD: hard, Bounce.NONE: none}
@@ -96,6 +220,27 @@ BOUNCE_POLICIES: Final[Mapping[str, Mapping[str, Bounce]]] = MappingProxyType(
 )
 """For each policy, the reasons that it classes otherwise than `data/reasons.csv` does."""
 
+OWN: Final = "own"
+"""What reports call a host's own bounce policy."""
+
+
+def _own_bounces(bounces: Mapping[str, str]) -> Mapping[str, Bounce]:
+    if not isinstance(bounces, Mapping):
+        raise InvalidValue(f"bounces is {shown(bounces)}: give the name of a policy, or {{reason: bounce}}")
+    return MappingProxyType({_reason(reason): _bounce(reason, word) for reason, word in bounces.items()})
+
+
+def _bounce(reason: str, word: str) -> Bounce:
+    try:
+        return Bounce(word)
+    except ValueError:
+        raise InvalidValue(
+            f"bounce of {reason} is {shown(word)}: not one we know; nearest: {nearest(word, Bounce)}"
+        ) from None
+
+
+# --- profiles ----------------------------------------------------------------------------------
+
 
 @attrs.frozen(eq=False, kw_only=True)
 class Profile:
@@ -105,11 +250,16 @@ class Profile:
         name: how reports call it.
         rates: rate name to `Formula`.
         regroup: a count's name to the counts of ours that it adds up, where it differs.
-        bounce_policy: a name of `BOUNCE_POLICIES`.
+        bounce_policy: a name of `BOUNCE_POLICIES`; ``own`` where there are own ``bounces``.
         attribution: how replies, opt-outs and orders find their campaign, in words.
         figures: (label, count or rate) pairs as that vendor's summary shows them.
-        codes: the host's own reasons, (carrier, code) to reason; they win over our tables.
+        codes: the host's own, (carrier, code) to `Code`; they win over our tables.
+        bounces: the host's own, reason to `Bounce`; given on top of the policy, kept with what
+            that says.
         notes: what to know before comparing numbers.
+
+    Raises:
+        InvalidValue: an unknown reason, bounce or bounce policy, or a code that is none.
     """
 
     name: str
@@ -118,33 +268,65 @@ class Profile:
     bounce_policy: str = "campaignkit"
     attribution: str = "the last message sent to the person before the event"
     figures: tuple[tuple[str, str], ...] = ()
-    codes: Mapping[tuple[str, str], str] = MappingProxyType({})
+    codes: Mapping[tuple[str | None, str], Code] = attrs.field(factory=dict, converter=_own_codes)
+    bounces: Mapping[str, Bounce] = attrs.field(factory=dict, converter=_own_bounces)
     notes: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """Check the policy; put own bounces on top of it, under a name that says so."""
+        if self.bounces and self.bounce_policy == OWN:
+            return
+        if not isinstance(self.bounce_policy, str) or self.bounce_policy not in BOUNCE_POLICIES:
+            near = nearest(self.bounce_policy, BOUNCE_POLICIES)
+            raise InvalidValue(f"bounce policy is {shown(self.bounce_policy)}: not one we know; nearest: {near}")
+        if self.bounces:
+            whole = {**BOUNCE_POLICIES[self.bounce_policy], **self.bounces}
+            object.__setattr__(self, "bounces", MappingProxyType(whole))
+            object.__setattr__(self, "bounce_policy", OWN)
 
     def bounce_of(self, reason: str, default: Bounce) -> Bounce:
         """Return what this profile says a failure for ``reason`` means for the list."""
-        return BOUNCE_POLICIES[self.bounce_policy].get(reason, default)
+        return (self.bounces or BOUNCE_POLICIES[self.bounce_policy]).get(reason, default)
 
-    def with_bounces(self, policy: str) -> Profile:
-        """Return this profile with another bounce policy.
+    def with_bounces(self, policy: str | Mapping[str, str]) -> Profile:
+        """Return this profile with another bounce policy, or with some bounces of the host's own.
+
+        Args:
+            policy: a name of `BOUNCE_POLICIES`; or reason to `Bounce` (or its word), which is
+                put on top of the policy that this profile has.
+
+        Raises:
+            InvalidValue: an unknown policy, reason or bounce.
 
         >>> get_profile("campaignkit").with_bounces("voyado").bounce_policy
         'voyado'
+        >>> mine = get_profile("brevo").with_bounces({"landline": "hard"})
+        >>> mine.name, mine.bounce_policy, mine.bounces["landline"].value, mine.bounces["content"].value
+        ('brevo with own bounces', 'own', 'hard', 'soft')
         """
-        if policy not in BOUNCE_POLICIES:
-            raise InvalidValue(
-                f"bounce policy is {policy!r}: not one we know; nearest: {nearest(policy, BOUNCE_POLICIES)}"
-            )
-        return attrs.evolve(self, bounce_policy=policy, name=f"{self.name} with {policy} bounces")
+        if isinstance(policy, str):
+            changed = attrs.evolve(self, bounce_policy=policy, bounces={})
+        else:
+            changed = attrs.evolve(self, bounces={**self.bounces, **_own_bounces(policy)})
+        if changed.bounce_policy == self.bounce_policy:
+            return changed
+        return attrs.evolve(changed, name=f"{self.name} with {changed.bounce_policy} bounces")
 
-    def with_codes(self, codes: Mapping[tuple[str, str], str]) -> Profile:
-        """Return this profile with the host's own reasons for some codes.
+    def with_codes(self, codes: Mapping[_CodeKey, str | Code]) -> Profile:
+        """Return this profile with the host's own meaning of some codes.
 
-        >>> mine = get_profile("campaignkit").with_codes({("twilio", "30003"): "number_unknown"})
-        >>> mine.codes["twilio", "30003"]
+        Args:
+            codes: (carrier, code) to a reason, or to a `Code` that says more. The carrier may be
+                one that no table has, or None for messages that name none.
+
+        Raises:
+            InvalidValue: an unknown reason, or a code that is none.
+
+        >>> mine = get_profile("campaignkit").with_codes({("twilio", 30003): "number_unknown"})
+        >>> mine.codes["twilio", "30003"].reason
         'number_unknown'
         """
-        return attrs.evolve(self, codes=MappingProxyType({**self.codes, **codes}))
+        return attrs.evolve(self, codes={**self.codes, **_own_codes(codes)})
 
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(

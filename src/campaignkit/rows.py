@@ -57,7 +57,7 @@ from campaignkit.models import (
     parse_money,
     whole,
 )
-from campaignkit.verdicts import parse_status_word
+from campaignkit.verdicts import Column, own_word, parse_status_word
 
 MESSAGE_COLUMNS: Final = tuple(field.name for field in attrs.fields(Message) if field.init)
 _NOTHING: Final = object()
@@ -209,9 +209,12 @@ def check_columns(columns: Mapping[str, str], theirs: Collection[str], ours: Col
     """Check ``columns=``: our name to theirs.
 
     Raises:
-        InvalidColumn: turned round, an unknown name of ours, or a name that is not theirs.
+        InvalidColumn: turned round, an unknown name of ours, a name that is not theirs, or words
+            of another column than the status.
     """
     for our, their in columns.items():
+        if isinstance(their, Column) and our != "status":
+            raise InvalidColumn(f"columns= gives words to {our!r}: only the status has words; give the name alone")
         if our in ours and their in theirs:
             continue
         if our in theirs and their in ours:
@@ -420,7 +423,7 @@ class _Reader:
         sent_at, delivered_at, _ = moments
         row.bucket_ = bucket_between(sent_at, delivered_at)
         row.latest_ = latest_of(*moments)
-        word = status if isinstance(status, Status) else str(status)
+        word = own_word(theirs["status"], status)
         meaning = parse_status_word(carrier, word, ours_first=self._carrier is None)
         reason = get(theirs["skip_reason"])
         code = self._code(get(theirs["error_code"]))

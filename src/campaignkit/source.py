@@ -20,7 +20,7 @@ from campaignkit.models import (
     Status,
 )
 from campaignkit.rows import MESSAGE_COLUMNS, NEGATIVE_PRICES, check_columns
-from campaignkit.verdicts import parse_status_word
+from campaignkit.verdicts import own_word, parse_status_word
 
 _HOUR: Final = 3_600_000_000
 _DAY: Final = 24 * _HOUR
@@ -115,11 +115,14 @@ class Source:
         """Return a column's type by our name."""
         return self.schema[self.theirs(name)]
 
-    def meet(self, carrier: Any, word: str) -> tuple[str | None, Status]:
-        """Return the carrier and the status of a word: the carrier's own when ``carrier=`` says so, else ours first."""
-        name = self.carrier or carrier_name(carrier)
-        status = self.means[carrier, word] = parse_status_word(name, word, ours_first=self.carrier is None).status
-        return name, status
+    def meet(self, carrier: Any, word: str) -> tuple[str | None, str, Status]:
+        """Return a word's carrier, the word and its status: the carrier's when ``carrier=`` says so, else ours first.
+
+        A word of the column's own is returned as its status.
+        """
+        name, said = self.carrier or carrier_name(carrier), own_word(self.theirs("status"), word)
+        status = self.means[carrier, word] = parse_status_word(name, said, ours_first=self.carrier is None).status
+        return name, said, status
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -310,9 +313,9 @@ def _shifted(micros: nw.Expr, steps: list[tuple[int, int]]) -> nw.Expr:
     return moved
 
 
-def as_number(flag: nw.Expr) -> nw.Expr:
+def as_number(flag: nw.Expr, dtype: Any = nw.Int64) -> nw.Expr:
     """Return 1 where a flag is true, else 0: Spark adds no booleans up, and dask turns no null into a number."""
-    return flag.fill_null(value=False).cast(nw.Int64)
+    return flag.fill_null(value=False).cast(dtype)
 
 
 def _day_before(micros: int) -> int:

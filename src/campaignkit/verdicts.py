@@ -7,17 +7,16 @@ no source gives is ``unmapped``: said and counted, never guessed.
 
 from __future__ import annotations
 
-import csv
+import difflib
 import functools
 from collections.abc import Mapping
-from importlib import resources
-from typing import Final
+from typing import Final, Self, TypeVar
 
 import attrs
 
 from campaignkit.errors import AmbiguousCode, InvalidValue, UnknownStatus, nearest, shown
 from campaignkit.models import STATUS_ALIASES, Bounce, Status, parse_code, parse_status
-from campaignkit.profiles import Profile, get_profile
+from campaignkit.profiles import Code, Profile, Reason, get_profile, read_data, reasons
 
 TABLES_DATED: Final = "2026-11-21"
 """The day the code tables were last checked against their sources."""
@@ -34,20 +33,8 @@ INBOUND: Final = "inbound"
 _SAYS_NOTHING: Final = frozenset({None, "ok", "in_progress", "unmapped"})
 _SAYS_WHY: Final = frozenset({Status.EXPIRED, Status.CANCELED})
 _OUR_WORDS: Final = frozenset({*Status, *STATUS_ALIASES})
-
-
-@attrs.frozen(kw_only=True)
-class Reason:
-    """Why a message failed, and what follows by default."""
-
-    name: str
-    bounce: Bounce
-    retryable: bool
-    strike: bool
-    opts_out: bool
-    fault: str | None
-    label: str
-    advice: str
+_CLOSE: Final = 0.75
+"""From how alike on a name is taken for one of ours, written wrong: between "smmp" and "messagemedia"."""
 
 
 @attrs.frozen(kw_only=True)
@@ -55,14 +42,14 @@ class Verdict:
     """What one carrier's code means.
 
     Attributes:
-        reason: one of the names in `REASONS`; ``unmapped`` when no source says.
+        reason: one word for why; ``unmapped`` when no source says.
         bounce: what it says about the list, under the profile asked for.
         retryable: the same message to the same number may work later.
         strike: counts towards suppressing the contact.
         opts_out: the person no longer wants messages.
         fault: recipient, content, sender, account or network; None when nobody's.
-        mapped: the code is in a table.
-        source: where the carrier documents it.
+        mapped: the code is in a table, or among the host's own.
+        source: where the carrier documents it, or ``the host``.
     """
 
     carrier: str | None
@@ -103,29 +90,6 @@ class _Row:
     description: str
     advice: str
     source: str
-
-
-def _read(*path: str) -> list[dict[str, str]]:
-    text = resources.files("campaignkit").joinpath("data", *path).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-@functools.cache
-def reasons() -> Mapping[str, Reason]:
-    """Return every reason by name, in the order of ``data/reasons.csv``."""
-    return {
-        row["reason"]: Reason(
-            name=row["reason"],
-            bounce=Bounce(row["bounce"]),
-            retryable=row["retryable"] == "yes",
-            strike=row["strike"] == "yes",
-            opts_out=row["opts_out"] == "yes",
-            fault=row["fault"] or None,
-            label=row["label"],
-            advice=row["advice"],
-        )
-        for row in _read("reasons.csv")
-    }
 
 
 class _Table:
@@ -182,7 +146,7 @@ def code_table(carrier: str) -> _Table:
                 advice=row["advice"],
                 source=row["source"],
             )
-            for row in _read("codes", f"{carrier}.csv")
+            for row in read_data("codes", f"{carrier}.csv")
         ],
     )
 
@@ -201,21 +165,86 @@ def status_table(carrier: str) -> _Table:
                 advice="",
                 source=row["source"],
             )
-            for row in _read("statuses", f"{carrier}.csv")
+            for row in read_data("statuses", f"{carrier}.csv")
         ],
     )
 
 
-def check_carrier(carrier: str) -> str:
-    """Return a carrier's name in our spelling.
+def check_carrier(carrier: str, profile: Profile | None = None) -> str:
+    """Return a carrier's name in our spelling: one of `CARRIERS`, or one that only the host knows.
+
+    Of the host's own we know no words and codes: its messages have our words, and its codes mean
+    what the profile says.
 
     Raises:
-        InvalidValue: we have no tables for it.
+        InvalidValue: no name, or one so near to one of ours that it must be a slip, unless the
+            profile has codes of it.
     """
     name = str(carrier).strip().lower()
-    if name not in CARRIERS:
+    if name in CARRIERS or (profile and any(name == each for each, _ in profile.codes)):
+        return name
+    if not name or difflib.get_close_matches(name, CARRIERS, cutoff=_CLOSE):
         raise InvalidValue(f"carrier is {shown(carrier)}: no table of codes for it; nearest: {nearest(name, CARRIERS)}")
     return name
+
+
+# --- status words ------------------------------------------------------------------------------
+
+_Said = TypeVar("_Said", bound=str | float)
+
+
+class Column(str):
+    """The name of a status column that has words of its own, for ``columns=``.
+
+    Args:
+        name: what the column is called.
+        words: what its words mean, each a status of ours; in any case, like ours. Numbers and
+            booleans are words too. What is not named here keeps the meaning that it has.
+
+    Raises:
+        InvalidValue: a meaning is no status of ours, or a word is given two.
+
+    >>> import campaignkit as ck
+    >>> state = ck.Column("State", {"OK": "delivered", "KO": "failed", "WAIT": "queued"})
+    >>> rows = [{"State": "OK"}, {"State": "KO"}, {"State": "delivered"}]
+    >>> ck.summarize(rows, columns={"status": state}).statuses
+    {'delivered': 2, 'undelivered': 1}
+    """
+
+    __slots__ = ("words",)
+    words: dict[str, Status]
+
+    def __new__(cls, name: str, words: Mapping[_Said, str]) -> Self:
+        """Return the name, with the words checked."""
+        self = super().__new__(cls, name)
+        self.words = {}
+        if not isinstance(words, Mapping):
+            raise InvalidValue(f"words is {shown(words)}: give {{their word: our status}}")
+        for word, meaning in words.items():
+            try:
+                status = parse_status(meaning)
+            except UnknownStatus as error:
+                said = str(error).removeprefix("status is ")
+                raise UnknownStatus(f"{name!r} says that {shown(word)} is {said}") from None
+            if self.words.setdefault(_plain(word), status) is not status:
+                raise InvalidValue(f"{name!r} gives two meanings to {shown(word)}: give one, whatever its case")
+        return self
+
+    def __getnewargs__(self) -> tuple[str, dict[str, Status]]:  # type: ignore[override]  # a str has one
+        """Survive pickling."""
+        return str(self), self.words
+
+
+def _plain(word: object) -> str:
+    return (parse_code(str(word)) or "").lower()  # 1.0 is the 1 of a column that has gaps
+
+
+def own_word(column: str, word: object) -> str:
+    """Return a word of a status column: the `Status` that a `Column` says it is, else the word as text."""
+    if isinstance(word, Status):
+        return word
+    known = column.words.get(_plain(word)) if isinstance(column, Column) else None
+    return str(word) if known is None else known
 
 
 @functools.lru_cache(maxsize=4096, typed=True)  # typed: Status.UNKNOWN and "unknown" are equal, and differ here
@@ -300,14 +329,14 @@ def classify(
     """Return what a carrier's code (and status word) means.
 
     Args:
-        carrier: a name of `CARRIERS`.
+        carrier: a name of `CARRIERS`, or of the host's own.
         code: the carrier's code as it writes it; qualified where it reuses numbers
             (Vonage ``dlr:6`` and ``send:6``).
         status: the carrier's word or ours; used where the code does not say.
-        profile: whose bounce policy to apply.
+        profile: whose bounce policy to apply; its own codes win.
 
     Raises:
-        InvalidValue: an unknown carrier or profile, or a profile's code with an unknown reason.
+        InvalidValue: an unknown carrier or profile.
         AmbiguousCode: the code needs its qualifier.
         UnknownStatus: the status word is in no table.
 
@@ -321,8 +350,8 @@ def classify(
     ...
     campaignkit.errors.AmbiguousCode: vonage code is '6': it means several things; give one of dlr:6 (spam_filtered)...
     """
-    name = None if carrier is None else check_carrier(carrier)
     known, chosen = parse_code(code), get_profile(profile)
+    name = None if carrier is None else check_carrier(carrier, chosen)
     if status is None:
         return verdict_of(name, known, None, chosen)
     meaning = parse_status_word(name, status)
@@ -331,30 +360,25 @@ def classify(
 
 @functools.lru_cache(maxsize=65536)
 def verdict_of(carrier: str | None, code: str | None, status: Status | None, profile: Profile) -> Verdict:
-    """Return the verdict on one distinct (carrier, code, status); `classify` without its checks.
-
-    A carrier we have no tables for is allowed here, because hosts plug in their own.
-    """
+    """Return the verdict on one distinct (carrier, code, status); `classify` without its checks."""
     said, row = _reason_of(carrier, code, profile)
     mapped = code is None or said not in {None, "unmapped"}
     name = said or "unmapped"
     if said in _SAYS_NOTHING and (mapped or status in _SAYS_WHY):
         # Infobip and others write 0, "no error", on failures too: then the word alone speaks.
         name = _without_code(status, said)
-    if name not in reasons():
-        raise InvalidValue(
-            f"reason of {carrier} {code} is {name!r}: not one we know; nearest: {nearest(name, reasons())}"
-        )
     return _verdict(carrier, code, reasons()[name], row if name == said else None, profile, mapped=mapped)
 
 
-def _reason_of(carrier: str | None, code: str | None, profile: Profile) -> tuple[str | None, _Row | None]:
+def _reason_of(carrier: str | None, code: str | None, profile: Profile) -> tuple[str | None, _Row | Code | None]:
     """Return a code's reason and its row: the host's, then our own codes, then the carrier's table."""
     if code is None:
         return None, None
-    hosts = profile.codes.get((carrier or "", code)) or (code if code in reasons() else None)
-    if hosts is not None or carrier not in CARRIERS:
-        return hosts, None
+    hosts = profile.codes.get((carrier, code))
+    if hosts is not None:
+        return hosts.reason, hosts
+    if code in reasons() or carrier not in CARRIERS:
+        return (code if code in reasons() else None), None
     if code.startswith("@"):
         row = status_table(carrier).find(carrier, code[1:])
         return (row.meaning[1] or None, row) if row else (None, None)
@@ -371,20 +395,21 @@ def _without_code(status: Status | None, said: str | None) -> str:
 
 
 def _verdict(
-    carrier: str | None, code: str | None, reason: Reason, row: _Row | None, profile: Profile, *, mapped: bool
+    carrier: str | None, code: str | None, reason: Reason, row: _Row | Code | None, profile: Profile, *, mapped: bool
 ) -> Verdict:
+    said = Code(reason.name, source=None) if row is None else row
     return Verdict(
         carrier=carrier,
         code=code,
         reason=reason.name,
         bounce=profile.bounce_of(reason.name, reason.bounce),
-        retryable=reason.retryable if row is None or row.retryable is None else row.retryable,
+        retryable=reason.retryable if said.retryable is None else said.retryable,
         strike=reason.strike,
         opts_out=reason.opts_out,
         fault=reason.fault,
         label=reason.label,
-        description=(row.description if row else "") or reason.label,
-        advice=(row.advice if row else "") or reason.advice,
-        source=row.source if row else "",
+        description=said.description or reason.label,
+        advice=said.advice or reason.advice,
+        source=said.source or "",
         mapped=mapped,
     )
