@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SPRING := examples/spring
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs screenshots bench clean
 
 demo: $(VENV)/demo.made
 	@$(BIN)/python -m campaignkit report $(SPRING)/messages.csv --carrier twilio \
@@ -23,6 +23,9 @@ check: $(VENV)/test.made $(VENV)/check.made
 
 docs: $(VENV)/docs.made
 	$(BIN)/mkdocs build --strict --site-dir $(VENV)/site
+
+screenshots: $(VENV)/test.made
+	$(BIN)/python docs/screenshots.py
 
 bench: $(VENV)/test.made
 	$(BIN)/python -m benchmarks.run

@@ -15,7 +15,7 @@ import pytest
 import rich.console
 
 from campaignkit import cli
-from campaignkit.report import LOG_COLUMNS
+from campaignkit.exports import LOG_COLUMNS
 
 SPRING = Path(__file__).parent.parent / "examples" / "spring"
 SPRING_LOG = (str(SPRING / "messages.csv"), "--carrier", "twilio")

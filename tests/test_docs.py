@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib.util
 import io
 import re
 import tomllib
@@ -19,9 +20,32 @@ from campaignkit.rows import MESSAGE_COLUMNS
 from campaignkit.verdicts import reasons
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
-DEFINITIONS = (ROOT / "docs" / "definitions.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def load(name: str):
+    """Return a script that lies beside the pages."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+facts = load("facts")
+MADE = facts.pages()
+
+
+def page(path: str) -> str:
+    """Return a page as readers get it, its tables filled in."""
+    return MADE[path] if path in MADE else facts.filled((DOCS / path).read_text("utf-8"))
+
+
+METRICS = page("reference/metrics.md")
+CODES = page("reference/codes/index.md")
+VENDORS = page("reference/vendors.md")
+PAGES = sorted([path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")] + list(MADE))
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -38,8 +62,8 @@ def table(text: str, *head: str) -> list[list[str]]:
 
 
 def section(text: str, title: str) -> str:
-    """Return what stands under a heading of the third level."""
-    (found,) = re.findall(rf"^### {re.escape(title)}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    """Return what stands under a heading of the second level."""
+    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return found
 
 
@@ -90,6 +114,43 @@ def test_changelog_has_this_version():
     assert newest == PROJECT["version"]
 
 
+# --- pages -------------------------------------------------------------------------------------
+
+
+def test_every_page_is_in_the_navigation_once():
+    """The navigation leads to every page, written or made, and to no other."""
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
+    (nav,) = re.findall(r"^nav:\n((?: .*\n)+)", settings, re.MULTILINE)
+
+    assert sorted(re.findall(r"(\S+\.(?:md|ipynb))$", nav, re.MULTILINE)) == PAGES
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if path.startswith(("how-to/", "explanation/", "definitions", "design"))]
+)
+def test_how_to_and_explanation_open_with_a_question(path):
+    """The first paragraph of a how-to or an explanation is the question a reader comes with."""
+    _, first, *_ = page(path).split("\n\n")
+
+    assert first.endswith("?")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_tables_of_the_source_are_filled_in(path):
+    """No page asks for a table that is not there."""
+    assert "<!-- table" not in page(path)
+
+
+def test_examples_become_code(monkeypatch):
+    """What the hooks do to a page: tables are filled in, and an example in a docstring becomes code."""
+    monkeypatch.syspath_prepend(DOCS)  # as mkdocs does
+
+    hooks = load("hooks")
+
+    assert hooks.on_page_markdown("<!-- table: times -->") == facts.times()
+    assert list(hooks.examples_indented(["a", "", ">>> 1", "1"])) == ["a", "", "    >>> 1", "    1"]
+
+
 # --- reference and design ----------------------------------------------------------------------
 
 
@@ -115,31 +176,67 @@ def test_design_names_every_room():
     assert {name for first, _ in rows for name in re.findall(r"`(\w+)`", first)} == modules
 
 
-# --- definitions -------------------------------------------------------------------------------
+# --- metrics -----------------------------------------------------------------------------------
 
 
-def test_every_count_is_defined():
-    """Each count of messages, events and people has a line of its own on the page."""
-    named = [code(row[0]) for head, *rows in tables(DEFINITIONS) if head[0] == "count" for row in rows]
+def test_every_count_has_a_row():
+    """Each count of messages, events and people has one row in the reference, which says what it means."""
+    rows = [row for head, *rows in tables(METRICS) if head[0] == "count" for row in rows]
 
-    assert sorted(named) == sorted([*COUNT_FIELDS, *COUNT_PROPERTIES, *PEOPLE_COUNTS])
+    assert sorted(code(row[0]) for row in rows) == sorted([*COUNT_FIELDS, *COUNT_PROPERTIES, *PEOPLE_COUNTS])
+    assert all(row[1] for row in rows)
+
+
+def test_every_rate_has_a_row():
+    """Each of our rates is explained, and each rate of any profile has its formula under every profile."""
+    explained = table(METRICS, "rate", "meaning", "needs")
+    formulas = table(METRICS, "rate", *ck.PROFILES)
+    own = ck.PROFILES["campaignkit"].rates
+
+    assert [code(name) for name, _, _ in explained] == list(own)
+    for name, meaning, _ in explained:
+        assert ("may pass 100 %" in meaning) is not own[code(name)].proportion
+    assert {code(name) for name, *_ in formulas} == {name for each in ck.PROFILES.values() for name in each.rates}
+    for name, *cells in formulas:
+        for profile, cell in zip(ck.PROFILES.values(), cells, strict=True):
+            formula = profile.rates.get(code(name))
+            mark = "" if formula is None or formula.proportion else r" \*"
+            assert cell == f"{formula or '–'}{mark}"
+
+
+def test_every_regrouped_count_has_a_row():
+    """What a profile adds up under one word is on the page."""
+    rows = table(METRICS, "profile", "count", "is here")
+
+    assert {(profile, code(name)) for profile, name, _ in rows} == {
+        (profile.name, name) for profile in ck.PROFILES.values() for name in profile.regroup
+    }
+
+
+def test_the_column_a_count_needs_is_the_one_it_needs():
+    """Without the column that the reference names, a count is None; with the others alone it stays so."""
+    for row in (row for head, *rows in tables(METRICS) if head == ["count", "meaning", "needs"] for row in rows):
+        name, column = code(row[0]), re.findall(r"`(\w+)`", row[2])[-1]
+        missing = ck.summarize([{"status": "delivered", "to": "+12025550101"}], people="to").missing(name)
+        assert missing == (None if column == "status" else f"no {column} in the data")
+
+
+def test_every_count_is_explained_where_it_is_defined():
+    """The docstrings of the counts explain each of them, in their order."""
+    assert list(facts.attributes_of(ck.Counts)) == list(COUNT_FIELDS)
+    assert list(facts.attributes_of(ck.PeopleCounts)) == list(PEOPLE_COUNTS)
 
 
 def test_every_status_goes_where_the_page_says():
     """A message of each status is counted where the table of statuses says."""
-    rows = table(DEFINITIONS, "status", "counted as")
+    rows = table(page("explanation/sent.md"), "status", "counted as")
     counts = {status: ck.summarize([{"status": status}]).counts for status in ck.Status}
 
     assert [code(status) for status, _ in rows] == list(ck.Status)
     assert [getattr(counts[code(status)], code(said.partition(":")[0])) for status, said in rows] == [1] * len(rows)
 
 
-def test_own_rates_are_on_the_page():
-    """The table of rates is that of the default profile, formula by formula."""
-    rows = table(DEFINITIONS, "rate", "formula", "what it tells")
-    rates = ck.PROFILES["campaignkit"].rates
-
-    assert {code(name): formula for name, formula, _ in rows} == {name: str(each) for name, each in rates.items()}
+# --- vendors -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,7 +257,7 @@ def test_a_vendors_table_is_its_profile(vendor, profile):
         (label, f"`{name}` = {made_of[name]}" if name in made_of else f"`{name}`") for label, name in chosen.figures
     ]
 
-    text = section(DEFINITIONS, vendor)
+    text = section(VENDORS, vendor)
     rows = table(text, "there", "what it means there", "here")
 
     assert [(label, here) for label, _, here in rows] == expected
@@ -170,30 +267,33 @@ def test_a_vendors_table_is_its_profile(vendor, profile):
 
 def test_every_profile_has_a_vendor():
     """No profile is missing from the page."""
-    assert set(re.findall(r'^`profile="(\w+)"`', DEFINITIONS, re.MULTILINE)) == ck.PROFILES.keys() - {"campaignkit"}
+    assert set(re.findall(r'^`profile="(\w+)"`', VENDORS, re.MULTILINE)) == ck.PROFILES.keys() - {"campaignkit"}
+
+
+# --- codes -------------------------------------------------------------------------------------
+
+
+def data(*path: str) -> list[dict[str, str]]:
+    """Return the rows of a table of the package."""
+    text = resources.files("campaignkit").joinpath("data", *path).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def test_reasons_are_those_of_the_data():
     """The table of reasons is data/reasons.csv, reason by reason."""
-    rows = table(DEFINITIONS, "reason", "what follows", "what to do")
-    text = resources.files("campaignkit").joinpath("data", "reasons.csv").read_text("utf-8")
-    data = list(csv.DictReader(text.splitlines()))
+    rows = table(CODES, "reason", "meaning", "bounce", "retryable", "strike", "opts out", "fault", "advice")
+    nothing = {"none": "–", "no": "–", "": "–"}
+    columns = ("label", "bounce", "retryable", "strike", "opts_out", "fault", "advice")
 
-    assert rows == [[f"`{row['reason']}` {row['label']}", what_follows(row), row["advice"]] for row in data]
-
-
-def what_follows(row):
-    """Return the axes of a reason in the words of the page."""
-    bounce = {"none": "no bounce", "deleted": "deleted"}.get(row["bounce"], f"{row['bounce']} bounce")
-    flags = [name.replace("_", " ") for name in ("retryable", "strike", "opts_out") if row[name] == "yes"]
-    fault = [f"fault: {row['fault']}"] if row["fault"] else []
-    return ", ".join([bounce, *flags, *fault])
+    assert rows == [
+        [f"`{row['reason']}`", *(nothing.get(row[column], row[column]) for column in columns)]
+        for row in data("reasons.csv")
+    ]
 
 
 def test_bounce_policies_are_on_the_page():
     """The table of bounce policies is what each policy says of each reason that anybody calls a bounce."""
-    head = ["reason", *ck.BOUNCE_POLICIES]
-    rows = table(DEFINITIONS, *head)
+    rows = table(CODES, "reason", *ck.BOUNCE_POLICIES)
     said = {
         reason.name: [policy.get(reason.name, reason.bounce) for policy in ck.BOUNCE_POLICIES.values()]
         for reason in reasons().values()
@@ -201,3 +301,34 @@ def test_bounce_policies_are_on_the_page():
     bounces = {name: each for name, each in said.items() if set(each) != {ck.Bounce.NONE}}
 
     assert {code(name): [ck.Bounce(cell.replace("–", "none")) for cell in cells] for name, *cells in rows} == bounces
+
+
+@pytest.mark.parametrize("carrier", ck.CARRIERS)
+def test_every_carrier_has_a_page_with_every_row(carrier):
+    """A carrier's page has each status word and each code of the tables, with its meaning and its reason."""
+    text = page(f"reference/codes/{carrier}.md")
+    words = table(text, "word", "our status", "meaning", "reason", "source")
+    codes = [row for head, *rows in tables(text) if head[0] == "code" for row in rows]
+    expected = [(row["code"], row["description"], row["reason"]) for row in data("codes", f"{carrier}.csv")]
+
+    assert ck.TABLES_DATED in text
+    assert [name.strip("`") for name, *_ in words] == [row["word"] for row in data("statuses", f"{carrier}.csv")]
+    assert sorted((row[0].strip("`"), shown(row[1]), code(row[2])) for row in codes) == sorted(expected)
+    assert {len(row) for row in codes} == {10}
+
+
+def shown(cell: str) -> str:
+    """Return what a reader sees of a cell."""
+    return re.sub(r"\\(.)", r"\1", cell).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+# --- pictures ----------------------------------------------------------------------------------
+
+
+def test_pictures_are_there_and_small():
+    """What the script takes lies beside the pages, in light and in dark, each below 200 kB."""
+    names = [f"{name}{shade}.png" for name in load("screenshots").SIZES for shade in ("", "-dark")]
+    pictures = {path.name: path.stat().st_size for path in (DOCS / "images").iterdir()}
+
+    assert sorted(pictures) == sorted(names)
+    assert max(pictures.values()) < 200_000

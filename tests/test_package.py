@@ -138,6 +138,7 @@ DATA = {
     for path in (
         "keywords.csv",
         "reasons.csv",
+        *(f"page/{name}" for name in ("page.css", "page.html.jinja", "sort.js")),
         *(f"{kind}/{carrier}.csv" for kind in ("codes", "statuses") for carrier in campaignkit.CARRIERS),
     )
 }

@@ -180,7 +180,7 @@ def test_messagesender_failed():
 def test_messagesender_message_log():
     """Messagesender's message log: per recipient name, number, status, both times, code and what it means."""
     file = io.StringIO(newline="")
-    Report.of(CAMPAIGN, profile="messagesender").write_csv(file)
+    Report.of(CAMPAIGN, profile="messagesender").to_csv(file)
     file.seek(0)
     rows = {row["message_id"]: row for row in csv.DictReader(file)}
 
@@ -415,7 +415,7 @@ def test_messengerflow_progress_by_status():
 def test_messengerflow_one_lead():
     """MessengerFlow's view of a person: account, status and the time of what happened last."""
     file = io.StringIO(newline="")
-    Report.of([Message(status="failed", account_id="north", last_event_at=NOON)]).write_csv(file)
+    Report.of([Message(status="failed", account_id="north", last_event_at=NOON)]).to_csv(file)
     file.seek(0)
     (row,) = csv.DictReader(file)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         E164,
         Attempt,
         Bounce,
+        Campaign,
         Click,
         Keyword,
         Message,
@@ -45,12 +46,13 @@ if TYPE_CHECKING:
         Reply,
         Status,
     )
+    from campaignkit.overview import CampaignRow, Campaigns, campaigns
     from campaignkit.phone import LineType, Phone, parse_phone, parse_phones
-    from campaignkit.profiles import BOUNCE_POLICIES, PROFILES, Formula, Profile, get_profile
+    from campaignkit.profiles import BOUNCE_POLICIES, PROFILES, Code, Formula, Profile, get_profile
     from campaignkit.report import Report
     from campaignkit.review import Health, Progress, Ranking, accounts, health, progress, rank
     from campaignkit.summary import Failure, Summaries, Summary, read_tally, summarize, tally
-    from campaignkit.verdicts import CARRIERS, TABLES_DATED, Verdict, classify
+    from campaignkit.verdicts import CARRIERS, TABLES_DATED, Column, Verdict, classify
 
 _MODULE_OF = {
     "AmbiguousCode": "errors",
@@ -58,9 +60,14 @@ _MODULE_OF = {
     "BOUNCE_POLICIES": "profiles",
     "Bounce": "models",
     "CARRIERS": "verdicts",
+    "Campaign": "models",
     "CampaignKitError": "errors",
+    "CampaignRow": "overview",
+    "Campaigns": "overview",
     "Cell": "cells",
     "Click": "models",
+    "Code": "profiles",
+    "Column": "verdicts",
     "Counts": "metrics",
     "DeliveryState": "delivery",
     "E164": "models",
@@ -103,6 +110,7 @@ _MODULE_OF = {
     "UnknownStatus": "errors",
     "Verdict": "verdicts",
     "accounts": "review",
+    "campaigns": "overview",
     "classify": "verdicts",
     "days": "grouping",
     "fold": "delivery",
@@ -129,9 +137,14 @@ __all__ = [
     "AmbiguousCode",
     "Attempt",
     "Bounce",
+    "Campaign",
     "CampaignKitError",
+    "CampaignRow",
+    "Campaigns",
     "Cell",
     "Click",
+    "Code",
+    "Column",
     "Counts",
     "DeliveryState",
     "Failure",
@@ -171,6 +184,7 @@ __all__ = [
     "UnknownStatus",
     "Verdict",
     "accounts",
+    "campaigns",
     "classify",
     "days",
     "fold",

@@ -38,6 +38,7 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     CSV = "csv"
+    HTML = "html"
 
 
 class OnError(StrEnum):
@@ -62,7 +63,7 @@ def report(
     orders: Annotated[Path | None, typer.Option(help="CSV: contact_id, ordered_at, revenue, currency")] = None,
     by: Annotated[list[str] | None, typer.Option(help="break down by this column; may be repeated")] = None,
     profile: Annotated[str, typer.Option(help="whose definitions to use")] = "campaignkit",
-    format: Annotated[Format, typer.Option(help="text and json are the report, csv the message log")] = Format.TEXT,  # noqa: A002
+    format: Annotated[Format, typer.Option(help="text, html, json: the report; csv: the message log")] = Format.TEXT,  # noqa: A002
     output: Annotated[Path | None, typer.Option("--output", "-o", help="write here, not to standard output")] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="our name = theirs, where the log has another; may be repeated")
@@ -71,6 +72,7 @@ def report(
         str | None, typer.Option(help="csv, json, jsonl or parquet, if the name does not say")
     ] = None,
     timezone: Annotated[str | None, typer.Option(help="the zone of times that name none")] = None,
+    zone: Annotated[str, typer.Option(help="the zone whose clock the report shows")] = "UTC",
     on_error: Annotated[OnError, typer.Option(help="stop at a bad row, or report the rest beside it")] = OnError.RAISE,
 ) -> None:
     """Print the report of a message log."""
@@ -86,11 +88,11 @@ def report(
         )
     if audience or clicks or orders:
         log = log.attach(audience=audience, clicks=clicks, orders=orders, timezone=timezone)
-    made = Report.of(log, by=by or None, profile=profile)
+    made = Report.of(log, by=by or None, profile=profile, zone=zone)
     if format is Format.CSV:
-        made.write_csv(output or sys.stdout)
+        made.to_csv(output or sys.stdout)
     else:
-        text = made.to_json() if format is Format.JSON else made.to_text()
+        text = {Format.TEXT: made.to_text, Format.JSON: made.to_json, Format.HTML: made.to_html}[format]()
         sys.stdout.write(text) if output is None else output.write_text(text, encoding="utf-8")
     sys.stdout.flush()  # a pipe closed by its reader is found out here, where typer ends quietly, and not at exit
 

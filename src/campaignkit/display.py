@@ -1,7 +1,7 @@
-"""How numbers are shown: figures, tables of text, tables of HTML. It counts nothing.
+"""How numbers are shown: figures, tables, sections. It counts nothing.
 
-Whatever comes from data is made visible and, in HTML, escaped and kept to its own reading
-direction.
+A `Section` says something once; text, page and notebook are readings of it. Whatever comes
+from data is made visible and, in HTML, escaped and kept to its own reading direction.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -44,7 +44,7 @@ class Figure:
         value = self.value.value if isinstance(self.value, Rate) else self.value
         if value is None:
             return NOTHING if isinstance(self.value, Rate) and self.value.part is not None else NOT_RECORDED
-        return f"{100 * value:.1f} %" if isinstance(self.value, Rate) else f"{value:,}"
+        return percent_text(value) if isinstance(self.value, Rate) else f"{value:,}"
 
     @property
     def fraction(self) -> str:
@@ -141,11 +141,12 @@ def group_columns(figures: Sequence[tuple[str, str]]) -> tuple[tuple[str, str, s
     return tuple((name, "", heading) for heading, name in figures) or _COLUMNS
 
 
-def group_cell(count: Figure, rate: Figure | None) -> str:
-    """Return a count and its rate for one cell of a table of groups."""
+def group_entry(count: Figure, rate: Figure | None) -> Entry:
+    """Return a count with its rate beside it, for one place of a table of groups."""
     if count.value is None:
-        return NOTHING
-    return f"{count} {str(rate).rjust(7)}" if rate is not None else str(count)
+        return Entry(NOTHING)
+    value = count.value.value if isinstance(count.value, Rate) else count.value
+    return Entry(str(count), "" if rate is None else str(rate), value=value)
 
 
 def group_text(value: Any) -> str:
@@ -160,6 +161,29 @@ def money_text(money: Mapping[str, Decimal] | None) -> str:
     if money is None:
         return NOT_RECORDED
     return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in money.items()) or "0"
+
+
+def percent_text(share: float | None) -> str:
+    """Return a share in percent, a dash where there is none."""
+    return NOTHING if share is None else f"{100 * share:.1f} %"
+
+
+def clock_text(at: datetime | None, zone: tzinfo) -> str:
+    """Return a moment as the clock shows it in a zone, to the minute; a dash where there is none.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> clock_text(datetime.fromisoformat("2026-04-16T17:00:59Z"), ZoneInfo("Europe/Paris"))
+    '2026-04-16 19:00'
+    """
+    return NOTHING if at is None else f"{in_zone(at, zone):%Y-%m-%d %H:%M}"
+
+
+def in_zone(at: datetime, zone: tzinfo) -> datetime:
+    """Return a moment in a zone; at the ends of time, where the zone would lead out of it, in its own."""
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        return at
 
 
 def span_text(span: timedelta | None) -> str:
@@ -223,5 +247,158 @@ def html_table(
     )
 
 
+def html_text(text: str) -> str:
+    """Return text as HTML that keeps its lines, for where there is nothing to make a page with."""
+    return f"<pre>{html.escape(text)}</pre>"
+
+
 def _escaped(text: str) -> str:
     return f"<bdi>{html.escape(visible(text))}</bdi>"
+
+
+# --- sections ----------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Entry:
+    """What stands in one place of a table.
+
+    Attributes:
+        text: what is read first.
+        note: small print beside it, like a rate beside its count.
+        value: the number it sorts by, where it is one.
+        share: the length of the bar behind it, 0 to 1.
+    """
+
+    text: str
+    note: str = ""
+    value: float | None = None
+    share: float | None = None
+
+    def __str__(self) -> str:
+        """Return text and note, the notes of a column under each other where they are rates."""
+        return f"{self.text} {self.note.rjust(7)}" if self.note else self.text
+
+
+def _entries(rows: Iterable[Iterable[str | Entry]]) -> tuple[tuple[Entry, ...], ...]:
+    return tuple(tuple(each if isinstance(each, Entry) else Entry(each) for each in row) for row in rows)
+
+
+@attrs.frozen(kw_only=True)
+class Table:
+    """Rows under a head.
+
+    Attributes:
+        head: a name for each column, or nothing.
+        rows: as many entries each; text stands for an entry of that text.
+        right: the columns that end flush, those of numbers.
+        title: what the table is of, where its section does not say it.
+        rest: the sentence about rows that are left out.
+        sortable: a reader of the page may sort it by a click.
+        stacked: on a phone each row is a block, because its texts are long.
+        folded: on a page it is shown on demand, because a picture says it already.
+    """
+
+    kind: ClassVar[str] = "table"
+
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[Entry, ...], ...] = attrs.field(converter=_entries)
+    right: tuple[int, ...] = ()
+    title: str = ""
+    rest: str = ""
+    sortable: bool = False
+    stacked: bool = False
+    folded: bool = False
+
+    def __str__(self) -> str:
+        """Return the table as text."""
+        rows = [tuple(map(str, row)) for row in self.rows]
+        body = text_table([self.head, *rows] if any(self.head) else rows, right=self.right)
+        return "\n".join(filter(None, (self.title, body, self.rest)))
+
+    def turned(self) -> Table:
+        """Return the table with a column for each row, to read a few rows side by side."""
+        names, *columns = zip(*self.rows, strict=True) if self.rows else ((),)
+        return attrs.evolve(
+            self,
+            head=("", *(name.text for name in names)),
+            rows=[(head, *column) for head, column in zip(self.head[1:], columns, strict=False)],
+            right=tuple(range(1, len(names) + 1)),
+            sortable=False,
+        )
+
+
+@attrs.frozen
+class Facts:
+    """Names with what is to be said of each."""
+
+    kind: ClassVar[str] = "facts"
+
+    rows: Sequence[tuple[str, str]]
+
+    def __str__(self) -> str:
+        """Return a line for each."""
+        return text_table(self.rows)
+
+
+@attrs.frozen(kw_only=True)
+class Tile:
+    """One number, large, with what it is made of."""
+
+    label: str
+    value: str
+    fraction: str = ""
+    formula: str = ""
+    more: str = ""
+
+
+@attrs.frozen
+class Tiles:
+    """The numbers to see first."""
+
+    kind: ClassVar[str] = "tiles"
+
+    tiles: Sequence[Tile]
+
+    def __str__(self) -> str:
+        """Return a line for each tile."""
+        return text_table((each.label, each.value, each.fraction, each.formula, each.more) for each in self.tiles)
+
+
+@attrs.frozen
+class Section:
+    """One thing that a report says.
+
+    Attributes:
+        key: what it is called among the sections, also in addresses (``report.html#failures``).
+        title: its heading; the head of a report has none.
+        parts: sentences, `Table`, `Facts`, `Tiles` and `charts.Bars`, in the order of reading.
+    """
+
+    key: str
+    title: str
+    parts: Sequence[Any]
+
+    def __str__(self) -> str:
+        """Return the parts as text; a picture has none, its numbers stand beside it."""
+        return "\n".join(visible(part) if isinstance(part, str) else str(part) for part in self.parts if str(part))
+
+
+def first_rows(rows: Sequence[Any], most: int, where: str = "the CSV has all") -> tuple[Sequence[Any], str]:
+    """Return the first rows, and the sentence about the others.
+
+    >>> first_rows(range(1300), 2)
+    (range(0, 2), '… and 1,298 more; the CSV has all.')
+    """
+    return rows[:most], f"… and {len(rows) - most:,} more; {where}." if len(rows) > most else ""
+
+
+def joined(names: Iterable[str], most: int = 5) -> str:
+    """Return the first names in one line, and how many more there are.
+
+    >>> joined(["b", "a", "c"], most=2)
+    'a, b and 1 more'
+    """
+    ordered = sorted(names)
+    more = f" and {len(ordered) - most:,} more" if len(ordered) > most else ""
+    return ", ".join(ordered[:most]) + more

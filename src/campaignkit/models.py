@@ -242,6 +242,13 @@ def _flag(field: str, value: Any) -> bool:
     raise _invalid(field, value, "must be True or False", "convert it with bool()")
 
 
+def _media(field: str, value: Any) -> str:
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in {"sms", "mms"}:
+        raise _invalid(field, value, "must be sms or mms", "leave it out when it is not known")
+    return word
+
+
 def parse_money(field: str, value: object) -> Decimal:
     """Return an exact, finite, non-negative amount.
 
@@ -319,6 +326,32 @@ def _check_fields(noun: attrs.AttrsInstance) -> None:
 
 
 # --- what was sent ---------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Campaign:
+    """What is known of a campaign beside its messages.
+
+    Attributes:
+        campaign_id: as its messages have it.
+        type: ``sms`` or ``mms``.
+        sent_at: when it was last sent; left out, it is the latest ``sent_at`` of its messages.
+
+    >>> Campaign(campaign_id="spring", name="Spring sale", type="MMS").type
+    'mms'
+    """
+
+    campaign_id: str = _required(_text)
+    name: str | None = _maybe(_text)
+    type: Literal["sms", "mms"] | None = _maybe(_media)
+    last_modified_by: str | None = _maybe(_text)
+    last_modified_at: datetime | None = _maybe(moment)
+    sent_at: datetime | None = _maybe(moment)
+
+    def __attrs_post_init__(self) -> None:
+        """Check each field."""
+        _check_fields(self)
+
 
 COUNT_COLUMNS: Final = ("segments", "replies", "stop_replies", "clicks", "opted_out", "orders", "assisted_orders")
 """Columns that are counted. Each is given for every message of a set, or for none of them."""

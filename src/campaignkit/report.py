@@ -1,4 +1,6 @@
-"""A campaign's report: text to read, JSON to process, CSV of every message.
+"""A campaign's report: text, a page, JSON, and files of every message.
+
+    rows ──survey──► summary, groups, time ──sections──► what there is to say ──► text, page, notebook
 
 The report adds nothing to the numbers: it puts a `Summary`, its groups, progress and health
 side by side, and says under which definitions they were made.
@@ -6,71 +8,51 @@ side by side, and says under which definitions they were made.
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import importlib.metadata
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from email.headerregistry import Address
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 import attrs
 
-from campaignkit.display import text_table, visible
-from campaignkit.metrics import COUNT_PROPERTIES, Counts
-from campaignkit.models import Keyword, Message, OptOut, Reply, Status
-from campaignkit.profiles import Profile, get_profile
-from campaignkit.review import Health, Progress, health, progress
-from campaignkit.summary import Summaries, Summary, rate_dict, summarize
-from campaignkit.verdicts import FAILURES, TABLES_DATED, verdict_of
-
-_REPLIES_SHOWN: Final = 5
-_RULE: Final = 78
-
-LOG_COLUMNS: Final = (
-    "message_id",
-    "campaign_id",
-    "variant",
-    "list_id",
-    "contact_id",
-    "contact_name",
-    "to",
-    "account_id",
-    "sender",
-    "step",
-    "status",
-    "created_at",
-    "sent_at",
-    "delivered_at",
-    "last_event_at",
-    "carrier",
-    "carrier_id",
-    "error_code",
-    "reason",
-    "bounce",
-    "retryable",
-    "error_description",
-    "advice",
-    "skip_reason",
-    "segments",
-    "price",
-    "currency",
-    "replies",
-    "stop_replies",
-    "clicks",
-    "opted_out",
-    "orders",
-    "revenue",
-    "assisted_orders",
-    "assisted_revenue",
+from campaignkit import sections
+from campaignkit.cells import People, Tally
+from campaignkit.charts import Unit, altair_chart
+from campaignkit.display import Facts, Section, html_text, visible
+from campaignkit.errors import MissingExtra
+from campaignkit.exports import (
+    LOG_COLUMNS,
+    Row,
+    csv_files,
+    definitions,
+    json_text,
+    log_rows,
+    write_csv,
+    write_json,
+    write_parquet,
+    write_text,
 )
-"""The columns of the message log, one row a message."""
+from campaignkit.grouping import By, by_columns, by_name, parse_zone
+from campaignkit.logs import Log
+from campaignkit.mail import MOST_ATTACHED, make_email
+from campaignkit.metrics import Counts
+from campaignkit.page import block, page
+from campaignkit.profiles import Profile, get_profile
+from campaignkit.review import Account, Health, Progress, health, progress
+from campaignkit.summary import Rows, Summaries, Summary, rate_dict
+from campaignkit.survey import MOST_GROUPS, Survey, first_of, survey
+
+_RULE: Final = 78
+# What text has of what a page has, in its own order: there the numbers come first, because it has no tiles.
+_TEXT: Final = (
+    *("numbers", "failures", "skipped", "groups", "accounts", "opt-outs", "replies", "progress", "health", "errors"),
+)
+_NOT_IN_NOTEBOOKS: Final = frozenset({"progress", "numbers", "log", "definitions"})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Report:
     """Everything there is to say about a set of messages. Make it with `Report.of`.
 
@@ -78,9 +60,21 @@ class Report:
         title: the campaign, or what was read.
         summary: the whole.
         groups: column to the summary of each of its values.
-        messages: what the message log lists.
+        progress: how far along it is.
+        health: how well delivery goes, and what to do.
+        messages: what the message log lists: rows or a frame.
+        replies: what people answered, like the next two events as they were given.
+        opt_outs: their wishes to get no more.
+        clicks: their visits through links.
         errors: sentences about rows that could not be read.
         notes: what a Log could not join, or joined into one.
+        over_time: the counts of each hour, day, month or year of sending.
+        unit: which of these.
+        accounts: what each sending account did.
+        names: for campaigns, senders, variants, lists and accounts, those there are.
+        span: the first and the last sending.
+        zone: whose clock is shown.
+        reading: ``columns``, ``carrier`` and ``timezone`` that ``messages`` are read by.
     """
 
     title: str
@@ -88,122 +82,177 @@ class Report:
     groups: Mapping[str, Summaries]
     progress: Progress
     health: Health
-    messages: Sequence[Message]
-    replies: Sequence[Reply] = ()
-    opt_outs: Sequence[OptOut] = ()
+    messages: Any
+    replies: Sequence[Any] = ()
+    opt_outs: Sequence[Any] = ()
+    clicks: Sequence[Any] = ()
     errors: Sequence[str] = ()
     notes: Sequence[str] = ()
+    over_time: Mapping[datetime | None, Counts] = attrs.field(factory=dict)
+    unit: Unit = "hour"
+    accounts: Mapping[Any, Account] = attrs.field(factory=dict)
+    names: Mapping[str, frozenset[Any]] = attrs.field(factory=dict)
+    span: tuple[datetime, datetime] | None = None
+    zone: str = "UTC"
+    reading: Mapping[str, Any] = attrs.field(factory=dict)
 
     @classmethod
     def of(
         cls,
-        rows: Iterable[Message],
+        rows: Rows,
         *,
-        by: str | Iterable[str] | None = None,
+        by: By = None,
         profile: str | Profile = "campaignkit",
         title: str | None = None,
+        zone: str = "UTC",
+        columns: Mapping[str, str] | None = None,
+        carrier: str | None = None,
+        replies: Rows = None,
+        clicks: Rows = None,
+        opt_outs: Rows = None,
+        orders: Rows = None,
+        people: str | People | None = None,
         as_of: datetime | None = None,
+        timezone: str | None = None,
     ) -> Report:
-        """Return the report of a `Log`, or of any iterable of `Message`.
+        """Return the report of whatever `summarize` takes: a `Log`, messages, mappings, any frame.
 
         Args:
-            rows: the messages; a Log brings replies, opt-outs and errors along.
+            rows: the messages; a Log brings replies, opt-outs, clicks and errors along.
             by: the columns to break down by, each for itself; by default variant and list,
                 where there are several.
             profile: whose definitions to use.
             title: what to call it; by default the campaign ids.
-            as_of: when this is true; by default the latest moment in the data, events of a Log included.
+            zone: whose clock and calendar it shows.
+            columns: as for `summarize`, like the others that follow.
+            carrier: whose status words and codes these are.
+            replies: events with ``received_at``; text, contact_name and to are shown.
+            clicks: events with ``clicked_at``.
+            opt_outs: events with ``opted_out_at``.
+            orders: events with ``ordered_at``.
+            people: the column that tells people apart, to count them too.
+            as_of: when this is true; by default the latest moment in the data, events included.
+            timezone: the zone of naive moments.
 
-        >>> report = Report.of([Message(status="delivered", variant=v) for v in "aab"])
+        Raises:
+            InvalidValue: as `summarize` does, or ``zone`` is none.
+
+        >>> report = Report.of([{"status": "delivered", "variant": v} for v in "aab"])
         >>> list(report.groups), report.summary.counts.delivered
         (['variant'], 3)
         """
-        messages = tuple(rows)
         chosen = get_profile(profile)
-        when = getattr(rows, "as_of", None) if as_of is None else as_of
-        summary = summarize(messages, profile=chosen, as_of=when)
-        asked = _several(messages, ("variant", "list_id")) if by is None else by
-        columns = (asked,) if isinstance(asked, str) else tuple(asked)
+        log = rows if isinstance(rows, Log) else Log()
+        seen = survey(
+            rows,
+            by=None if by is None else by_columns(by),
+            zone=zone,
+            columns=columns,
+            carrier=carrier,
+            timezone=timezone,
+            people=people,
+            as_of=log.as_of if as_of is None else as_of,
+            events={"replies": replies, "clicks": clicks, "opt_outs": opt_outs, "orders": orders},
+        )
+        summary = Summary(tally=seen.tally(), profile=chosen)
         return cls(
-            title=title or ", ".join(sorted({each.campaign_id or "" for each in messages} - {""})) or "messages",
+            title=title or ", ".join(sorted(map(str, seen.names["campaign_id"] - {None}))) or "messages",
             summary=summary,
-            groups={column: summarize(messages, by=column, profile=chosen, as_of=when) for column in columns},
+            groups={by_name(each): Summaries(_true_as_of(seen.tally(each), summary), chosen) for each in seen.by},
             progress=progress(summary),
             health=health(summary),
-            messages=messages,
-            replies=tuple(getattr(rows, "replies", ())),
-            opt_outs=tuple(getattr(rows, "opt_outs", ())),
-            errors=tuple(str(error) for error in getattr(rows, "errors", ())),
-            notes=tuple(f"{n:,} {text}" for name, text in _JOINED.items() if (n := getattr(rows, name, 0))),
+            messages=seen.rows,
+            replies=seen.events.get("replies", log.replies),
+            opt_outs=seen.events.get("opt_outs", log.opt_outs),
+            clicks=seen.events.get("clicks", log.clicks),
+            errors=tuple(map(str, log.errors)),
+            notes=tuple(_notes(log, seen)),
+            over_time={start: Counts.of(cells, chosen) for start, cells in seen.over_time().items()},
+            unit=seen.unit,
+            accounts=_accounts(seen, summary),
+            names=seen.names,
+            span=seen.span,
+            zone=zone,
+            reading=seen.reading,
         )
 
-    # --- text ------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"<Report: {visible(self.title)}, {self.summary.counts.total:,} messages>"
+
+    # --- what it says ----------------------------------------------------------------------
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return what there is to say, in the order of reading; what has no data is left out."""
+        summary, zone = self.summary, parse_zone(self.zone)
+        clock = sections.Clock(zone, parse_zone(self.reading.get("timezone") or "UTC"))
+        found = (
+            sections.head(summary, names=self.names, span=self.span, zone=zone),
+            sections.tiles(summary),
+            sections.over_time(self.over_time, self.unit),
+            sections.statuses(summary),
+            sections.failures(summary),
+            sections.health(self.health),
+            *(sections.groups(column, groups) for column, groups in self.groups.items()),
+            sections.accounts(self.accounts),
+            sections.skipped(summary),
+            sections.opt_outs(summary, self.opt_outs, clock),
+            sections.replies(self.replies, len(self.opt_outs), clock),
+            sections.clicks(self.clicks, clock),
+            sections.progress(self.progress),
+            sections.numbers(summary),
+            sections.log(
+                first_of(self.messages, sections.MOST_LOGGED),
+                summary.counts.total,
+                summary.profile,
+                clock,
+                self.reading,
+            ),
+            sections.errors(self.errors),
+            sections.definitions(summary, self.notes),
+        )
+        return tuple(section for section in found if section is not None)
 
     def to_text(self) -> str:
         """Return the report as plain text, 80 columns where the data allows."""
-        return "\n".join(self._sections()) + "\n"
+        found = {section.key: section for section in self.sections()}
+        facts, *sentences = found["head"].parts
+        notes = sections.notes((self.summary.profile.notes, *self.notes))
+        lines = [*_headed(self.title, "\n".join((str(Facts((*facts.rows, *notes.rows))), *sentences)), mark="=")]
+        keys = [key for name in _TEXT for key in found if key == name or key.startswith(f"{name}-by-")]
+        for key in keys:
+            lines += _headed(found[key].title, str(found[key]))
+        return "\n".join(lines) + "\n"
 
-    def _sections(self) -> Iterator[str]:
-        yield from _headed(self.title, self._header(), mark="=")
-        yield from _headed("Numbers", str(self.summary))
-        if self.summary.failures:
-            yield from _headed("What failed, and what to do", self._failures())
-        if self.summary.skips:
-            yield from _headed("Skipped", text_table((reason, f"{n:,}") for reason, n in self.summary.skips.items()))
-        for column, groups in self.groups.items():
-            yield from _headed(f"By {column.removesuffix('_id')}", str(groups))
-        if self.replies or self.opt_outs:
-            yield from _headed("Replies and opt-outs", self._answers())
-        yield from _headed("Progress", str(self.progress))
-        yield from _headed("Health", str(self.health))
-        if self.errors:
-            yield from _headed("Rows that could not be read", "\n".join(map(visible, self.errors)))
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return the report as a page: one file that needs nothing else; with a path, also write it there.
 
-    def _header(self) -> str:
-        summary = self.summary
-        campaigns = sorted({each.campaign_id for each in self.messages if each.campaign_id})
-        senders = sorted({each.sender for each in self.messages if each.sender})
-        rows = [
-            ("campaign", ", ".join(campaigns) or "not recorded"),
-            ("senders", ", ".join(senders) or "not recorded"),
-            ("sent at", _span_of(self.messages, "sent_at")),
-            ("delivered at", _span_of(self.messages, "delivered_at")),
-            ("as of", f"{summary.as_of:%Y-%m-%d %H:%M %Z}" if summary.as_of else "not recorded"),
-            ("settled", f"{summary.settled_share} have a final status"),
-            ("definitions", f"{summary.profile.name}; code tables of {TABLES_DATED}"),
-        ]
-        rows += [("note", note) for note in (summary.profile.notes, *self.notes) if note]
-        return text_table(rows)
+        It reads on a phone, on a desk and on paper, light and dark, and stays below 1 MB
+        whatever it is of.
 
-    def _failures(self) -> str:
-        head = ("messages", "code", "bounce", "reason", "what to do")
-        rows = [
-            (
-                f"{failure.n:,}",
-                (failure.verdict.code or "none").removeprefix("@") + (" (refused)" if failure.refused else ""),
-                failure.verdict.bounce.value,
-                failure.verdict.description,
-                failure.verdict.advice,
-            )
-            for failure in self.summary.failures
-        ]
-        return text_table([head, *rows], right=(0,))
+        Raises:
+            MissingExtra: jinja2 is not installed.
+        """
+        text = page(self.title, self.sections())
+        if path is not None:
+            write_text(path, text)
+        return text
 
-    def _answers(self) -> str:
-        answers = self._replies()
-        latest = sorted(answers, key=lambda reply: reply.received_at)[-_REPLIES_SHOWN:]
-        head = f"{len(answers):,} replies, {len(self.opt_outs):,} opt-outs."
-        if not latest:
-            return head
-        shown = (
-            (f"{each.received_at:%m-%d %H:%M}", each.contact_name or each.to or "", " ".join(each.text.split()))
-            for each in latest
-        )
-        return f"{head} The latest replies:\n{text_table(shown)}"
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the report without its lists of messages and of definitions."""
+        shown = [section for section in self.sections() if section.key not in _NOT_IN_NOTEBOOKS]
+        try:
+            return block(self.title, shown)
+        except MissingExtra:
+            return html_text(self.to_text())
 
-    def _replies(self) -> list[Reply]:
-        """Return what people answered; an opt-out is not an answer."""
-        return [each for each in self.replies if each.keyword is not Keyword.OPT_OUT]
+    def chart(self) -> Any:
+        """Return delivery over time as an Altair chart; where no message has a time, where messages stand.
+
+        Raises:
+            MissingExtra: altair is not installed.
+        """
+        bars = sections.sending_bars(self.over_time, self.unit)
+        return self.summary.chart() if bars is None else altair_chart(bars)
 
     # --- data ------------------------------------------------------------------------------
 
@@ -223,61 +272,83 @@ class Report:
                 "success": self.health.success.value,
                 "causes": [{**attrs.asdict(cause), "remedies": list(cause.remedies)} for cause in self.health.causes],
             },
-            "replies": len(self._replies()),
+            "replies": sum(sections.is_answer(each) for each in self.replies),
             "opt_outs": len(self.opt_outs),
             "errors": list(self.errors),
             "notes": list(self.notes),
         }
 
-    def to_json(self) -> str:
-        """Return `to_dict` as JSON text."""
-        return _json(self.to_dict())
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return `to_dict` as JSON text; with a path, also write it there, its manifest beside it."""
+        values = self.to_dict()
+        if path is not None:
+            write_json(path, values, self.definitions())
+        return json_text(values)
 
     def definitions(self) -> dict[str, Any]:
         """Return what the numbers mean: the profile, its formulas, what counts add up, and when they were true."""
-        summary = self.summary
-        return {
-            "campaignkit": importlib.metadata.version("campaignkit"),
-            "profile": summary.profile.name,
-            "bounce_policy": summary.profile.bounce_policy,
-            "attribution": summary.profile.attribution,
-            "formulas": {name: str(formula) for name, formula in summary.profile.rates.items()},
-            "regrouped": {name: " + ".join(parts) for name, parts in summary.profile.regroup.items()},
-            "counts": {name: getattr(Counts, name).__doc__ for name in COUNT_PROPERTIES},
-            "code_tables": TABLES_DATED,
-            "as_of": summary.as_of.isoformat() if summary.as_of else None,
-            "settled_share": summary.settled_share.value,
-        }
+        return definitions(self.summary)
 
     # --- the message log -------------------------------------------------------------------
 
-    def write_csv(self, target: str | Path | TextIO) -> None:
-        """Write the message log, a row a message, without holding it in memory.
+    def to_csv(self, target: str | Path | TextIO) -> None:
+        """Write the message log as CSV, a row a message, without holding it in memory.
 
         Beside a file, ``<name>.manifest.json`` says what the columns mean: definitions,
         ``as_of``, the number of rows and the SHA-256 of the file. A text cell that a
         spreadsheet would run as a formula gets a leading apostrophe; telephone numbers and
-        negative numbers are left as they are.
+        negative numbers are left as they are. The file has its name only once it is whole.
 
         Args:
             target: a path, or an open text file (then no manifest is written).
         """
-        if not isinstance(target, str | Path):
-            write_log(self.messages, target, self.summary.profile)
-            return
-        path = Path(target)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            rows = write_log(self.messages, file, self.summary.profile)
-        manifest = {
-            **self.definitions(),
-            "file": path.name,
-            "rows": rows,
-            "sha256": _sha256(path),
-            "columns": list(LOG_COLUMNS),
-            "text": "cells that would run as formulas begin with an apostrophe; numbers and telephone numbers do not",
-            "times": "ISO 8601 with the offset of the data",
-        }
-        Path(f"{path}.manifest.json").write_text(_json(manifest), encoding="utf-8")
+        write_csv(target, LOG_COLUMNS, self._log(), self.definitions())
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the message log as Parquet, in constant memory, with a manifest as `to_csv` does.
+
+        Columns are typed: text, whole numbers, booleans, moments in UTC, money as decimals in
+        millionths. The schema's metadata has the definitions too, as JSON under ``campaignkit``.
+
+        Raises:
+            MissingExtra: pyarrow is not installed.
+        """
+        write_parquet(path, LOG_COLUMNS, self._log(), self.definitions())
+
+    def to_email(
+        self,
+        *,
+        sender: str | Address | None = None,
+        to: str | Address | Iterable[str | Address] = (),
+        subject: str | None = None,
+    ) -> EmailMessage:
+        """Return the report as a message for `smtplib`: text, HTML that mail programs keep, the message log attached.
+
+        A message log above 10 MB is not attached, and the message says so. It has no Date
+        and no Message-ID: the same report is the same message.
+
+        Args:
+            sender: an address, like ``Ann <ann@example.com>``.
+            to: one or more addresses.
+            subject: by default title, delivery rate and when it was true.
+
+        Raises:
+            InvalidValue: not an address, or a subject of more than one line.
+        """
+        return make_email(
+            title=self.title,
+            summary=self.summary,
+            sections=self.sections(),
+            text=self.to_text(),
+            files=csv_files("messages.csv", LOG_COLUMNS, self._log(), self.definitions(), MOST_ATTACHED),
+            zone=parse_zone(self.zone),
+            sender=sender,
+            to=to,
+            subject=subject,
+        )
+
+    def _log(self) -> Iterator[Row]:
+        return log_rows(self.messages, self.summary.profile, **self.reading)
 
 
 # What a Log counts while joining, and how a report says it.
@@ -288,17 +359,32 @@ _JOINED: Final[Mapping[str, str]] = {
 }
 
 
-def _several(messages: Sequence[Message], columns: Iterable[str]) -> Iterator[str]:
-    for column in columns:
-        if len({getattr(each, column) for each in messages}) > 1:
-            yield column
+def _notes(log: Log, seen: Survey) -> Iterator[str]:
+    for name, text in _JOINED.items():
+        if n := getattr(log, name):
+            yield f"{n:,} {text}"
+    for name, values in seen.names.items():
+        if len(values) > MOST_GROUPS and name in {"variant", "list_id"} and name not in seen.by:
+            yield f"{name} has {len(values):,} values, too many to show each; ask for it with by="
 
 
-def _span_of(messages: Iterable[Message], column: str) -> str:
-    moments = [moment for each in messages if (moment := getattr(each, column)) is not None]
-    if not moments:
-        return "not recorded"
-    return f"{min(moments):%Y-%m-%d %H:%M %Z} to {max(moments):%Y-%m-%d %H:%M %Z}"
+def _true_as_of(table: Tally, summary: Summary) -> Tally:
+    return attrs.evolve(table, as_of=summary.as_of)
+
+
+def _accounts(seen: Survey, summary: Summary) -> dict[Any, Account]:
+    """Return what each sending account did, where messages name theirs."""
+    if not 0 < len(seen.names["account_id"] - {None}) <= MOST_GROUPS or summary.as_of is None:
+        return {}
+    lifetime, recent = seen.tally("account_id"), seen.recent("account_id", summary.as_of)
+    chosen = summary.profile
+    return {
+        group[0]: Account(
+            lifetime=Summary(tally=lifetime, profile=chosen, group=group),
+            recent=Summary(tally=recent, profile=chosen, group=(*group, True)),
+        )
+        for group in lifetime.cells
+    }
 
 
 def _headed(title: str, body: str, *, mark: str = "-") -> Iterator[str]:
@@ -309,76 +395,9 @@ def _headed(title: str, body: str, *, mark: str = "-") -> Iterator[str]:
     yield ""
 
 
-def _json(values: Mapping[str, Any]) -> str:
-    # A lone surrogate cannot be written as UTF-8; its escape is JSON, and is read back as what it was.
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _plain(key: Any) -> Any:
     if isinstance(key, tuple):
         return [_plain(each) for each in key]
     if isinstance(key, datetime):
         return key.isoformat()
     return key if key is None or isinstance(key, str | int | float) else str(key)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_log(messages: Iterable[Message], file: TextIO, profile: Profile) -> int:
-    """Write messages as CSV (RFC 4180), safe to open in a spreadsheet; return how many rows."""
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(LOG_COLUMNS)
-    rows = 0
-    for message in messages:
-        explained = _explained(message, profile)
-        writer.writerow([_cell(explained.get(name, getattr(message, name, None))) for name in LOG_COLUMNS])
-        rows += 1
-    return rows
-
-
-def _explained(message: Message, profile: Profile) -> dict[str, Any]:
-    """Return what a failure's code means, empty where nothing failed."""
-    if message.status not in FAILURES:
-        return {"reason": None, "bounce": None, "retryable": None, "error_description": None, "advice": None}
-    verdict = verdict_of(message.carrier, message.error_code, Status(message.status), profile)
-    return {
-        "reason": verdict.reason,
-        "bounce": verdict.bounce.value,
-        "retryable": verdict.retryable,
-        "error_description": verdict.description,
-        "advice": verdict.advice,
-    }
-
-
-_NUMBER: Final = re.compile(r"[+-]?[0-9][0-9 ]*([.,][0-9]+)?", re.ASCII)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, int):
-        return str(value)
-    return safe_text(str(value))
-
-
-def safe_text(text: str) -> str:
-    """Return text that a spreadsheet shows and does not run, and that every reader can decode.
-
-    >>> safe_text("=1+1"), safe_text("+33639980123"), safe_text("-5")
-    ("'=1+1", '+33639980123', '-5')
-    """
-    clean = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
-    if clean.startswith(_FORMULA) and not _NUMBER.fullmatch(clean):
-        return f"'{clean}"
-    return clean

@@ -27,15 +27,18 @@ from campaignkit.cells import (
     Tally,
     check_size,
 )
+from campaignkit.charts import PALETTE, Bar, Unit, compared, line
 from campaignkit.display import (
     COUNTS_SHOWN,
+    Entry,
     Figure,
-    group_cell,
     group_columns,
+    group_entry,
     group_text,
     html_table,
     label,
     money_text,
+    percent_text,
     span_text,
     text_table,
 )
@@ -96,7 +99,7 @@ def tally(
     }
     whole = merge_events(table, given)
     check_size(whole)
-    if as_of is None:
+    if as_of is None and not is_frame(rows):  # where it may be a column
         as_of = getattr(rows, "as_of", None)  # a Log knows moments that its messages do not have
     return whole if as_of is None else attrs.evolve(whole, as_of=moment("as_of", as_of))
 
@@ -185,8 +188,10 @@ def summarize(
             Only ``status`` is required.
         by: a column, several, or a time bucket (`hours`, `days`); nulls are a group of their own.
         profile: whose definitions to use; see `PROFILES`.
-        columns: {our name: their name}, where the columns are called otherwise.
-        carrier: whose status words and codes these are, when the rows do not say.
+        columns: {our name: their name}, where the columns are called otherwise; a `Column` where
+            the status has words of its own.
+        carrier: whose status words and codes these are, when the rows do not say: one of `CARRIERS`,
+            or one that only you know.
         replies: events with ``received_at``; it replaces the column of that name.
         clicks: events with ``clicked_at``.
         opt_outs: events with ``opted_out_at``.
@@ -481,16 +486,37 @@ class Summary:
             "not_recorded": dict(self.tally.unmeasured),
         }
 
+    def chart(self) -> Any:
+        """Return where messages stand as an Altair chart, from sent to what they led to.
+
+        Raises:
+            MissingExtra: altair is not installed.
+        """
+        sent = self.count("sent")
+        figures = [self.figure(name) for name in _CHARTED]
+        bars = [
+            Bar(
+                name=figure.label,
+                value=figure.value,
+                text=f"{figure} ({percent_text(figure.value / sent)})" if sent else str(figure),
+                color=PALETTE[_CHARTED[figure.name]],
+            )
+            for figure in figures
+            if isinstance(figure.value, int) and figure.worth_showing
+        ]
+        return compared("Where messages stand, and what they led to", bars)
+
     def __str__(self) -> str:
         """Return the figures as a table of text."""
-        return text_table(self._lines(), right=(1, 2))
+        return text_table(self.lines(), right=(1, 2))
 
     def _repr_html_(self) -> str:
         """Return the figures as an HTML table."""
         caption = f"{self.profile.name}, as of {self.as_of:%Y-%m-%d %H:%M %Z}" if self.as_of else self.profile.name
-        return html_table(("", "value", "of", "formula"), self._lines(), caption=caption, right=(1, 2))
+        return html_table(("", "value", "of", "formula"), self.lines(), caption=caption, right=(1, 2))
 
-    def _lines(self) -> list[tuple[str, str, str, str]]:
+    def lines(self) -> list[tuple[str, str, str, str]]:
+        """Return what a report prints, a row each: label, value, fraction or why there is none, formula."""
         settled = Figure("settled_share", "Status is final", self.settled_share, str(self.settled_share.formula))
         lines = [figure.row for figure in (*self.figures, settled) if figure.worth_showing]
         lines.append(("Cost", money_text(self.cost), self.missing("priced") or "", ""))
@@ -557,7 +583,50 @@ def _latency_dict(latency: Latency) -> dict[str, Any]:
     }
 
 
+# What a chart of a summary shows, and the place of its colour in the palette.
+_CHARTED: Final = {
+    "sent": 0,
+    "delivered": 0,
+    "failed": 1,
+    "processing": 2,
+    "unconfirmed": 2,
+    "replied": 0,
+    "clicked": 0,
+    "opted_out": 1,
+    "converted": 0,
+}
+
 _BACKENDS: Final = ("polars", "pandas", "pyarrow")
+
+
+def figure_columns(found: Iterable[Summary], profile: Profile) -> dict[str, list[Entry]]:
+    """Return heading to entries for a table of several summaries, without columns that have nothing to say."""
+    summaries, columns = list(found), dict[str, list[Entry]]()
+    for name, rate, heading in group_columns(profile.figures):
+        figures = [summary.figure(name) for summary in summaries]
+        if any(figure.worth_showing and figure.value is not None for figure in figures):
+            beside = [summary.figure(rate) if rate in profile.rates else None for summary in summaries]
+            columns[heading] = [group_entry(*pair) for pair in zip(figures, beside, strict=True)]
+    return columns
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]], names: Iterable[str], backend: str | None = None) -> Any:
+    """Return rows as a frame with these columns; `Summaries.to_frame` says what the backend is.
+
+    Raises:
+        InvalidValue: another backend.
+        MissingExtra: the backend is not installed, or none of the three is.
+    """
+    import narwhals as nw  # noqa: PLC0415 - loaded with the first frame
+
+    if backend is not None and backend not in _BACKENDS:
+        raise InvalidValue(f"backend is {shown(backend)}: give one of {', '.join(_BACKENDS)}")
+    chosen = backend or next(filter(importlib.util.find_spec, _BACKENDS), _BACKENDS[0])
+    if importlib.util.find_spec(chosen) is None:
+        raise MissingExtra(chosen, chosen, "to_frame()")
+    found = list(rows)
+    columns = {name: [row.get(name) for row in found] for name in names}
+    return nw.from_dict(columns, backend=chosen).to_native()  # type: ignore[arg-type]  # a checked name
 
 
 class Summaries(Mapping[Any, Summary]):
@@ -615,30 +684,37 @@ class Summaries(Mapping[Any, Summary]):
             InvalidValue: another backend.
             MissingExtra: the backend is not installed, or none of the three is.
         """
-        import narwhals as nw  # noqa: PLC0415 - loaded with the first frame
-
-        if backend is not None and backend not in _BACKENDS:
-            raise InvalidValue(f"backend is {shown(backend)}: give one of {', '.join(_BACKENDS)}")
-        chosen = backend or next(filter(importlib.util.find_spec, _BACKENDS), _BACKENDS[0])
-        if importlib.util.find_spec(chosen) is None:
-            raise MissingExtra(chosen, chosen, "to_frame()")
         rows = self.rows()
-        names = dict.fromkeys((*self.by, *(name for row in rows for name in row)))
-        columns = {name: [row.get(name) for row in rows] for name in names}
-        return nw.from_dict(columns, backend=chosen).to_native()  # type: ignore[arg-type]  # a checked name
+        return frame_of(rows, dict.fromkeys((*self.by, *(name for row in rows for name in row))), backend)
+
+    def chart(self, metric: str | None = None) -> Any:
+        """Return one count or rate of each group as an Altair chart: bars, or a line where groups are hours or days.
+
+        Args:
+            metric: its name; by default the delivery rate.
+
+        Raises:
+            InvalidValue: there is no count or rate of that name.
+            MissingExtra: altair is not installed.
+        """
+        name = metric or "delivery_rate"
+        figures = {key: self[key].figure(name) for key in self}
+        called, percent = label(name), name in self.profile.rates
+        times = [key for key in self if isinstance(key, datetime)]
+        if times and len(times) + (None in self) == len(self):
+            unit: Unit = "hour" if self.by[0].endswith("_hour") else "day"
+            points = [(key, _charted(figures[key]), str(figures[key])) for key in times]
+            return line(f"{called} by {unit}", points, unit, percent=percent)
+        bars = [Bar(name=_named(key), value=_charted(figure) or 0, text=str(figure)) for key, figure in figures.items()]
+        by = ", ".join(name.removesuffix("_id").replace("_", " ") for name in self.by)
+        return compared(f"{called} by {by}", bars)
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]], range]:
         """Return head, rows, and which columns hold numbers; columns without anything to say are left out."""
-        found = [self[key] for key in self]
-        columns: dict[str, list[str]] = {}
-        for name, rate, heading in group_columns(self.profile.figures):
-            figures = [summary.figure(name) for summary in found]
-            if any(figure.worth_showing and figure.value is not None for figure in figures):
-                beside = [summary.figure(rate) if rate in self.profile.rates else None for summary in found]
-                columns[heading] = [group_cell(*pair) for pair in zip(figures, beside, strict=True)]
+        columns = figure_columns([self[key] for key in self], self.profile)
         rows = [
-            (*map(group_text, group), *cells)
-            for group, *cells in zip(self._groups.values(), *columns.values(), strict=True)
+            (*map(group_text, group), *map(str, entries))
+            for group, *entries in zip(self._groups.values(), *columns.values(), strict=True)
         ]
         return (*self.by, *columns), rows, range(len(self.by), len(self.by) + len(columns))
 
@@ -651,6 +727,14 @@ class Summaries(Mapping[Any, Summary]):
         """Return a row for each group as HTML."""
         head, rows, numbers = self._table()
         return html_table(head, rows, caption=self.profile.name, right=numbers)
+
+
+def _charted(figure: Figure) -> float | None:
+    return figure.value.value if isinstance(figure.value, Rate) else figure.value
+
+
+def _named(key: Any) -> str:
+    return ", ".join(map(group_text, key)) if isinstance(key, tuple) else group_text(key)
 
 
 def _order(group: Group) -> tuple[tuple[bool, str, Any], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.message import EmailMessage
 from typing import assert_type
 
 import campaignkit as ck
@@ -57,3 +58,11 @@ assert_type(ck.parse_phone("+12025550143"), ck.Phone)
 assert_type(ck.match_keyword("STOP"), ck.Keyword | None)
 assert_type(ck.read_log("messages.csv", carrier="twilio"), ck.Log)
 assert_type(ck.Report.of([message]).to_text(), str)
+assert_type(ck.Report.of([message]).to_json("report.json"), str)
+assert_type(ck.Report.of([message]).to_email(to="ann@example.com"), EmailMessage)
+
+beside = ck.campaigns([message], campaigns=[ck.Campaign(campaign_id="spring", type="mms")], people="contact_id")
+assert_type(beside, ck.Campaigns)
+assert_type(beside[0], ck.CampaignRow)
+assert_type(beside[:3].sorted("click_rate"), ck.Campaigns)
+assert_type(beside.winner, ck.CampaignRow | None)
