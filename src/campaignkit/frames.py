@@ -278,7 +278,7 @@ def _read_cells(source: Source, look: _Look) -> dict[Group, dict[Cell, Sums]]:
         status, cell = met[raw]
         if status is Status.SKIPPED:
             _met(source, raw, sums)  # which may have been handed off in this group
-        if status not in NEVER_HANDED_OFF:
+        if sums.handed_off and status not in NEVER_HANDED_OFF:
             sums = sums._replace(handed_off=0)
         cells = read.setdefault(source.group(row[:width]), {})
         cells[cell] = cells[cell].plus(sums) if cell in cells else sums

@@ -51,13 +51,18 @@ class Bucket(TimeBucket):
         if moment is None:
             return None
         if moment < _EVEN_OFFSETS:
-            # Where the calendar begins, a zone may lead out of it.
-            return super().start(moment if moment.year > 1 else moment.replace(year=2))
+            return self._start(moment)
         quarter = moment.timestamp() // _QUARTER
         found = self._starts.get(quarter)
         if found is None:
-            found = self._starts[quarter] = super().start(moment)  # type: ignore[assignment]  # a moment has one
+            found = self._starts[quarter] = self._start(moment)
         return found
+
+    def _start(self, moment: datetime) -> datetime:
+        try:
+            return super().start(moment) or moment
+        except OverflowError:  # at the ends of the calendar a zone may lead out of it
+            return moment.replace(minute=0, second=0, microsecond=0)
 
 
 @attrs.frozen(kw_only=True)
