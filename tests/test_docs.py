@@ -7,6 +7,9 @@ import csv
 import importlib.util
 import io
 import re
+import shutil
+import socketserver
+import threading
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -333,3 +336,35 @@ def test_pictures_are_there_and_small():
 
     assert sorted(pictures) == sorted(names)
     assert max(pictures.values()) < 200_000
+
+
+# --- mail --------------------------------------------------------------------------------------
+
+
+class Postbox(socketserver.StreamRequestHandler):
+    """A mail server that says yes to everything and keeps the message."""
+
+    def handle(self):
+        """Answer line by line."""
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            if line.startswith(b"data"):
+                self.wfile.write(b"354 go on\r\n")
+                self.server.kept = b"".join(iter(self.rfile.readline, b".\r\n"))
+            self.wfile.write(b"221 bye\r\n" if line.lower().startswith(b"quit") else b"250 yes\r\n")
+
+
+def test_the_script_that_sends_a_mail_sends_one(monkeypatch, tmp_path):
+    """The script of the page about mail, run beside a log, hands the report to the mail server."""
+    (script,) = re.findall(r"^```python\n# report.py\n(.*?)^```", page("how-to/mail.md"), re.MULTILINE | re.DOTALL)
+    shutil.copy(ROOT / "tests" / "logs" / "twilio.csv", tmp_path / "messages.csv")
+    monkeypatch.chdir(tmp_path)
+    with socketserver.TCPServer(("localhost", 0), Postbox) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        here = script.replace('SMTP("localhost")', f'SMTP("localhost", {server.server_address[1]})')
+        exec(compile(here, "report.py", "exec"), {})  # noqa: S102 - our own text
+        answering.join()
+
+    assert b"To: bob@example.com" in server.kept
+    assert b'filename="messages.csv"' in server.kept

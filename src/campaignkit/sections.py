@@ -324,13 +324,19 @@ def health(found: Health) -> Section:
 # --- groups ------------------------------------------------------------------------------------
 
 
-def groups(column: str, found: Summaries) -> Section | None:
-    """Return the numbers of each value of a column, the largest where there are many."""
+def groups(column: str, found: Summaries, decision: Sequence[Any] = ()) -> Section | None:
+    """Return the numbers of each value of a column, the largest where there are many.
+
+    Args:
+        column: what they are grouped by.
+        found: the groups.
+        decision: parts that say what statistics make of the differences; the report has none yet.
+    """
     table = _group_table(found)
     if not table.rows:
         return None
     few = len(table.rows) <= _SIDE_BY_SIDE and column == "variant"
-    return Section(f"groups-by-{column}", f"By {_called(column)}", (table.turned() if few else table,))
+    return Section(f"groups-by-{column}", f"By {_called(column)}", (table.turned() if few else table, *decision))
 
 
 def _called(column: str) -> str:
@@ -429,7 +435,7 @@ def clicks(events: Sequence[Any], clock: Clock) -> Section | None:
 
 def _clickers(events: Iterable[Any], clock: Clock) -> Iterator[Table]:
     """Yield who clicked first and who clicked most."""
-    people: dict[str, tuple[datetime, int, Entry]] = {}
+    people: dict[tuple[str, Any], tuple[datetime, int, Entry]] = {}
     for each in events:
         at, known = clock.at(each, "clicked_at"), _key(each)
         if at is not None and known is not None:
@@ -447,8 +453,8 @@ def _latest(events: Iterable[Any], column: str, clock: Clock) -> list[Any]:
     return [each for *_, each in heapq.nlargest(MOST_LATEST, timed, key=operator.itemgetter(0, 1))]
 
 
-def _key(event: Any) -> str | None:
-    return next((str(who) for name in ("contact_id", "to", "message_id") if (who := field(event, name))), None)
+def _key(event: Any) -> tuple[str, Any] | None:
+    return next(((name, who) for name in ("contact_id", "to", "message_id") if (who := field(event, name))), None)
 
 
 def _who(event: Any) -> Entry:

@@ -13,8 +13,8 @@ import functools
 import itertools
 import math
 import operator
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from campaignkit.cells import Cell, Group, People, Sums, Tally, add_nested, make
 from campaignkit.charts import Unit, start_of, unit_of
 from campaignkit.errors import InvalidValue
 from campaignkit.grouping import Derived, Since, TimeBucket, by_name, parse_zone
-from campaignkit.models import Message
+from campaignkit.models import CellKey, Message
 from campaignkit.rows import attribute, is_frame, not_null
 from campaignkit.summary import cells_of, tally
 
@@ -92,6 +92,7 @@ class Survey:
     by: tuple[str | Derived, ...]
     _asked: tuple[str | Derived, ...]
     _joined: tuple[str, ...]
+    _moments: Sequence[Any]
 
     @property
     def unit(self) -> Unit:
@@ -132,7 +133,7 @@ class Survey:
         bucket, unit = self.bucket, self.unit
         found: Mapping[Group, Mapping[Cell, Sums]]
         if _are_messages(self.rows, self.reading) and self.span[0] >= _EVEN_OFFSETS:
-            found = _by_time(self.rows, bucket)
+            found = _by_time(self.rows, self._moments, bucket)
         else:
             # Not a tally of its own, because a report over years has more days than a table should have groups.
             by: tuple[Any] = (bucket,)
@@ -146,9 +147,9 @@ class Survey:
         begin = as_of - _RECENT if as_of.year > 1 else as_of
         if self.span is None or self.span[0] < begin or not self._joined:
             return self.tally(by, Since("sent_at", begin))
-        # All that has a time is recent: what has none is what the others count without it.
-        sent_at = _taker(self.rows, "sent_at", self.reading)
-        timeless = tally([row for row in self.rows if sent_at(row) is None], by=by, **self.reading)
+        # All that has a time is recent; what has none is counted apart, because it is mostly little.
+        timed = [at is not None for at in self._moments] if None in self._moments else ()
+        timeless = tally([row for row, has in zip(self.rows, timed, strict=False) if not has], by=by, **self.reading)
         table = self.tally(by)
         cells = add_nested(table.cells, timeless.cells, lambda one, other: Sums(*map(int.__sub__, one, other)))
         return attrs.evolve(table, by=(by, "recent"), cells={(*group, True): each for group, each in cells.items()})
@@ -198,6 +199,7 @@ def survey(
         by=wanted,
         asked=() if by is None else wanted,
         joined=() if alone else _joined(seen, wanted),
+        moments=seen.moments,
     )
 
 
@@ -207,11 +209,12 @@ def _several(names: Mapping[str, Collection[Any]]) -> tuple[str, ...]:
 
 @attrs.frozen
 class _Look:
-    """What one look showed: rows to read again, the names in them, the first and the last sending."""
+    """What one look showed: rows to read again, the names in them, the first and last sending, and each of rows."""
 
     rows: Any
     names: Mapping[str, frozenset[Any]]
     span: tuple[datetime, datetime] | None
+    moments: Sequence[Any] = ()
 
 
 def _joined(seen: _Look, by: Iterable[str | Derived]) -> tuple[str, ...]:
@@ -234,12 +237,13 @@ def _look_at_rows(rows: Any, reading: Mapping[str, Any]) -> _Look:
     kept = tuple(rows)
     try:
         names = {name: frozenset(map(_taker(kept, name, reading), kept)) for name in NAMES}
-        moments = [at for at in map(_taker(kept, "sent_at", reading), kept) if isinstance(at, datetime)]
-        span = _span(min(moments), max(moments), reading) if moments else None
+        moments = list(map(_taker(kept, "sent_at", reading), kept))
+        timed = [at for at in moments if isinstance(at, datetime)]
+        span = _span(min(timed), max(timed), reading) if timed else None
     except (AttributeError, TypeError) as error:
         tally(kept, **reading)  # says which row is not like the others
         raise InvalidValue(f"rows cannot be grouped: {error}; give names as text or numbers") from None
-    return _Look(kept, names, span)
+    return _Look(kept, names, span, moments)
 
 
 def _taker(rows: tuple[Any, ...], name: str, reading: Mapping[str, Any]) -> Callable[[Any], Any]:
@@ -312,21 +316,23 @@ def _has(row: Any, column: str) -> bool:
 # --- over time ---------------------------------------------------------------------------------
 
 
-def _by_time(messages: tuple[Message, ...], bucket: TimeBucket) -> dict[Group, dict[Cell, Sums]]:
+def _by_time(
+    messages: tuple[Message, ...], moments: Sequence[Any], bucket: TimeBucket
+) -> dict[Group, dict[Cell, Sums]]:
     """Return how many messages are in each cell of each bucket; what else `cells_of` sums up takes thrice the time."""
-    moments = list(map(operator.attrgetter("sent_at"), messages))
     facts = map(operator.attrgetter("facts_"), messages)
     if None in moments:
         quarters: Iterable[float | None] = (None if at is None else at.timestamp() // _QUARTER for at in moments)
     else:
         quarters = map(_QUARTER.__rfloordiv__, map(datetime.timestamp, moments))
-    counted = Counter(zip(quarters, facts, strict=True))
-    found: dict[Group, dict[Cell, Sums]] = {}
-    for (quarter, each), n in counted.items():
-        status, carrier, code, early = each.cell
-        taken = n if early else 0
+    counted: defaultdict[tuple[datetime | None, CellKey], int] = defaultdict(int)
+    for (quarter, each), n in Counter(zip(quarters, facts, strict=True)).items():
         at = None if quarter is None else datetime.fromtimestamp(quarter * _QUARTER, UTC)
-        cells = found.setdefault((bucket.start(at),), {})
+        counted[bucket.start(at), each.cell] += n
+    found: dict[Group, dict[Cell, Sums]] = {}
+    for (start, (status, carrier, code, early)), n in counted.items():
+        taken = n if early else 0
+        cells = found.setdefault((start,), {})
         cell = make_cell(status, carrier, code, n, taken, ours_first=True)
         cells[cell] = cells.get(cell, Sums()).plus(Sums(n=n, handed_off=taken))
     return found
