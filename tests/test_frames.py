@@ -256,7 +256,7 @@ def test_what_an_engine_cannot_do_is_named(monkeypatch):
         tally(frame)
 
     assert str(caught.value) == (
-        "polars cannot count this, as narwhals says: 'log' is not implemented for: 'IbisExpr'.."
+        "polars cannot count this, as narwhals says: 'log' is not implemented for: 'IbisExpr'."
         " Give the frame as polars, pandas or pyarrow"
     )
 

@@ -140,7 +140,11 @@ def test_contacts_are_printed():
         (summarize([]), 2, "steps is 2: a Summary knows no people; give the rows themselves"),
         (tally([]), 2, "steps is 2: a Tally knows no people; give the rows themselves"),
         (TEN, 0, "steps is 0: a sequence has at least one; give how many messages each person gets"),
-        ("TEN", None, "rows is 'TEN': give a frame, or an iterable of messages, objects or mappings"),
+        (
+            "TEN",
+            None,
+            "rows is 'TEN': give a frame, or an iterable of messages, objects or mappings; read_log reads a file",
+        ),
     ],
 )
 def test_progress_refuses_what_it_cannot_know(rows, steps, sentence):

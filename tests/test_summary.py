@@ -505,7 +505,7 @@ def test_figures_print_as_text():
         ),
         (
             lambda: summarize("delivered"),
-            "rows is 'delivered': give a frame, or an iterable of messages, objects or mappings",
+            "rows is 'delivered': give a frame, or an iterable of messages, objects or mappings; read_log reads a file",
         ),
         (
             lambda: summarize({"status": ["delivered"]}),

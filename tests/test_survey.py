@@ -248,7 +248,13 @@ def test_events_are_kept_to_be_read_again(kind):
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ("messages.csv", "rows is 'messages.csv': give a frame, or an iterable of messages, objects or mappings"),
+        (
+            "messages.csv",
+            (
+                "rows is 'messages.csv': give a frame, or an iterable of messages, objects or mappings;"
+                " read_log reads a file"
+            ),
+        ),
         (7, "rows is 7: give a frame, or an iterable of messages, objects or mappings"),
         ({"status": "sent"}, "rows is {'status': 'sent'}: give a frame"),
         ([Message(status="sent"), {"status": "sent"}], "row 1 is a dict, row 0 a Message: give one kind"),

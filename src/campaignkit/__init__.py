@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         InvalidValue,
         MissingExtra,
         UnknownStatus,
+        UnsupportedFrame,
     )
     from campaignkit.grouping import TimeBucket, days, hours
     from campaignkit.live import Live
@@ -108,6 +109,7 @@ _MODULE_OF = {
     "Tally": "cells",
     "TimeBucket": "grouping",
     "UnknownStatus": "errors",
+    "UnsupportedFrame": "errors",
     "Verdict": "verdicts",
     "accounts": "review",
     "campaigns": "overview",
@@ -182,6 +184,7 @@ __all__ = [
     "Tally",
     "TimeBucket",
     "UnknownStatus",
+    "UnsupportedFrame",
     "Verdict",
     "accounts",
     "campaigns",

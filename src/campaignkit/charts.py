@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal
 
 import attrs
@@ -221,7 +221,7 @@ def altair_chart(bars: Bars) -> Any:
     marks = alt.Chart(alt.Data(values=values)).mark_bar()
     return _themed(
         marks.encode(
-            x=_time_axis(alt, bars.unit),
+            x=_time_axis(alt, bars.unit, bars.starts),
             y=alt.Y("messages:Q", title=None),
             color=alt.Color("what:N", title=None, scale=alt.Scale(domain=names, range=list(PALETTE[: len(names)]))),
             order=alt.Order("order:Q"),
@@ -272,7 +272,7 @@ def line(title: str, points: Sequence[tuple[datetime, float | None, str]], unit:
     said = "; ".join(f"{bar_label(at, unit)}: {text}" for at, _, text in points)
     return _themed(
         marks.encode(
-            x=_time_axis(alt, unit),
+            x=_time_axis(alt, unit, [at for at, _, _ in points]),
             y=alt.Y("value:Q", title=None, axis=alt.Axis(format="%" if percent else ",d")),
             tooltip=[
                 alt.Tooltip("at:T", timeUnit=_TIME_UNITS[unit], title=unit),
@@ -284,9 +284,12 @@ def line(title: str, points: Sequence[tuple[datetime, float | None, str]], unit:
     )
 
 
-def _time_axis(alt: Any, unit: Unit) -> Any:
+def _time_axis(alt: Any, unit: Unit, starts: Sequence[datetime]) -> Any:
     form = {"hour": "%b %-d, %H:00", "day": "%b %-d", "month": "%b %Y", "year": "%Y"}[unit]
-    axis = alt.Axis(format=form, labelOverlap=True)
+    # Marks where bars begin, because left to itself an axis of few hours names each of them twice.
+    marked = starts[:: math.ceil(len(starts) / (2 * _MOST_TICKS))]
+    values = [1000 * start.replace(tzinfo=UTC).timestamp() for start in marked]
+    axis = alt.Axis(format=form, labelOverlap=True, values=values)
     return alt.X("at:T", timeUnit=_TIME_UNITS[unit], title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 

@@ -62,7 +62,7 @@ def named_gaps(frame: LazyFrame) -> Iterator[None]:
     try:
         yield
     except NotImplementedError as error:
-        engine, expression = frame.implementation.name.lower(), " ".join(str(error).split())[:_EXPRESSION]
+        engine, expression = frame.implementation.name.lower(), " ".join(str(error).split())[:_EXPRESSION].rstrip(".")
         raise UnsupportedFrame(
             f"{engine} cannot count this, as narwhals says: {expression}. Give the frame as polars, pandas or pyarrow"
         ) from error

@@ -48,6 +48,8 @@ from campaignkit.rows import NEGATIVE_PRICES, asked_columns
 from campaignkit.source import Source, as_number, not_finite, plain, refusal
 
 _CELL_COLUMNS: Final = ("status", "carrier", "error_code", "skip_reason")
+_BY_PERSON: Final = "people are counted by it; fill it, or leave people= out"
+_BY_STEPS: Final = "contacts are told apart by it; fill it, or leave steps= out"
 _FINITE: Final = "money must be finite; use null for unknown"
 _MOST_MICROS: Final = 10**9 * MICROS
 # Each is of people who also are in the one before.
@@ -177,13 +179,12 @@ def _look(source: Source, people: People | None) -> _Look:
     counts = [name for name in COUNT_COLUMNS if name in source]
     money = [name for name in MONEY_COLUMNS if name in source]
     moments = [name for name in MOMENT_COLUMNS if name in source]
-    never_null = []
-    if people is not None:
-        _check_there(source, people.column, "to tell people apart")
-        never_null.append(people.column)
+    persons = [] if people is None else [people.column]
+    for name in persons:
+        _check_there(source, name, "to tell people apart")
     columns = {f"key {name}": source.col(name) for name in kept}
-    columns |= {f"raw {name}": source.col(name) for name in (*counts, *money, *never_null)}
-    asked: list[_Asked] = [(f"given {each}", f"raw {each}", nw.Expr.count) for each in (*counts, *money, *never_null)]
+    columns |= {f"raw {name}": source.col(name) for name in (*counts, *money, *persons)}
+    asked: list[_Asked] = [(f"given {each}", f"raw {each}", nw.Expr.count) for each in (*counts, *money, *persons)]
     if "sent_at" in source:
         columns["raw sent_at"] = source.col("sent_at")
         asked.append(("given sent_at", "raw sent_at", nw.Expr.count))
@@ -198,7 +199,11 @@ def _look(source: Source, people: People | None) -> _Look:
     grouped = [*source.grouped, *(f"key {name}" for name in kept)]
     table = source.collect(source.frame.select(*prepared).group_by(*grouped).agg(nw.len().alias("n"), *sums))
     look = _Look(table.rows(), {name: place for place, name in enumerate(table.columns)}, (), None)
-    _check(source, look, counts, never_null)
+    _check(source, look, counts)
+    for name in persons:
+        if look.total(f"given {name}") < look.total("n"):
+            rule = _BY_PERSON if people and people.counts else _BY_STEPS
+            raise source.refusal(name, source.col(name).is_null(), rule)
     for name in (*counts, *money):
         if look.rows and not look.total(f"given {name}"):
             source.leave_out(name)
@@ -237,7 +242,7 @@ def _check_there(source: Source, name: str, purpose: str) -> None:
         raise InvalidColumn(f"the frame has no {name!r} {purpose}; nearest: {nearest(name, source.schema)}")
 
 
-def _check(source: Source, look: _Look, counts: Iterable[str], never_null: Iterable[str]) -> None:
+def _check(source: Source, look: _Look, counts: Iterable[str]) -> None:
     """Refuse what cannot be counted, wherever it is.
 
     Raises:
@@ -246,10 +251,6 @@ def _check(source: Source, look: _Look, counts: Iterable[str], never_null: Itera
     rows = look.total("n")
     if None in look.column("key status"):
         raise source.refusal("status", source.col("status").is_null(), "every message needs a status")
-    for name in never_null:
-        if look.total(f"given {name}") < rows:
-            rule = "people are counted by it; fill it, or leave people= out"
-            raise source.refusal(name, source.col(name).is_null(), rule)
     for name in counts:
         given = look.total(f"given {name}")
         if not given:

@@ -340,6 +340,8 @@ def rank(summaries: Summaries, metric: str, *, min_sent: int = 100) -> Ranking:
     Raises:
         InvalidValue: the profile has no rate of that name.
     """
+    if not isinstance(summaries, Summaries):
+        raise InvalidValue(f"summaries is a {type(summaries).__name__}: give what summarize(..., by=) returns")
     groups = dict(summaries)
     summaries.total.rate(metric)  # a wrong name is an error even where every group is too small
     too_small = {key: each.counts.sent for key, each in groups.items() if each.counts.sent < min_sent}

@@ -196,10 +196,9 @@ _Said = TypeVar("_Said", bound=str | float)
 class Column(str):
     """The name of a status column that has words of its own, for ``columns=``.
 
-    Args:
-        name: what the column is called.
-        words: what its words mean, each a status of ours; in any case, like ours. Numbers and
-            booleans are words too. What is not named here keeps the meaning that it has.
+    ``name`` is what the column is called; ``words`` says what its words mean, each a status
+    of ours, in any case, like ours. Numbers and booleans are words too. What is not named
+    there keeps the meaning that it has.
 
     Raises:
         InvalidValue: a meaning is no status of ours, or a word is given two.
