@@ -10,6 +10,7 @@ import re
 import sys
 
 import pytest
+import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -278,8 +279,6 @@ def test_charts_show_what_names_hide(name):
 
 def test_a_chart_is_drawn_as_svg():
     """What a notebook is given can be drawn: Vega-Lite takes it without a warning, and the numbers are in it."""
-    vl_convert = pytest.importorskip("vl_convert")
-
     svg = vl_convert.vegalite_to_svg(summarize(MESSAGES, by="variant").chart().to_dict())
 
     assert "100.0 %" in svg

@@ -113,7 +113,7 @@ def test_tiles_by_hand():
         ("Answered", "25.0 %", "1 / 4", "replied ÷ sent", "1 replies"),
         ("Opted out", "0.0 %", "0 / 4", "opted out ÷ sent", ""),
         ("Cost", "0.04\N{NO-BREAK SPACE}USD", "4 messages with a price", "", ""),
-        ("Median time to deliver", "2.0 h", "3 messages, 95 % within 3.0 h", "within 2 %", ""),
+        ("Median time to deliver", "2.0 h", "3 messages, 95\N{NO-BREAK SPACE}% within 3.0 h", "within 2 %", ""),
     ]
 
 

@@ -694,7 +694,9 @@ def test_the_total_of_groups_is_the_whole():
 
     assert groups.total.counts == summarize(VARIANTS).counts
     assert groups.total.cost == summarize(VARIANTS).cost
-    assert groups.total.missing("recipients") == "people do not add over groups; ask again without by="
+    assert groups.total.missing("recipients") == 'not asked for; give people="contact_id"'
+    people = summarize(VARIANTS, by="variant", people="variant").total
+    assert people.missing("recipients") == "people do not add over groups; ask again without by="
 
 
 def test_groups_of_different_kinds_have_an_order():

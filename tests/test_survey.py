@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from types import SimpleNamespace
 
 import attrs
 import duckdb
@@ -19,14 +20,15 @@ from campaignkit.errors import InvalidColumn, InvalidValue
 from campaignkit.grouping import Since, TimeBucket, days
 from campaignkit.models import Click, Message
 from campaignkit.summary import summarize, tally
-from campaignkit.survey import MOST_GROUPS, Bucket, first_of, survey
-from strategies import NOON, campaigns, moments
+from campaignkit.survey import MOST_GROUPS, first_of, survey
+from strategies import NOON, campaigns
 
 ZONES = ("UTC", "Europe/Paris", "Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns")
 KINDS = {
     "messages": lambda rows: [Message(**row) for row in rows],
     "generator": lambda rows: (Message(**row) for row in rows),
     "mappings": lambda rows: rows,
+    "objects": lambda rows: [SimpleNamespace(**row) for row in rows],
     "polars": pl.DataFrame,
     "lazy": pl.LazyFrame,
     "pandas": pd.DataFrame,
@@ -102,21 +104,6 @@ def test_recent_messages_are_those_of_a_tally(rows, age):
     for group, cells in expected.items():
         if group[1]:
             assert {c: s.n for c, s in got.get(group, {}).items() if s.n} == {c: s.n for c, s in cells.items()}
-
-
-any_year = st.datetimes(*(dt.datetime(year, 1, 1) for year in (1900, 2100)), timezones=st.just(dt.UTC))  # noqa: DTZ001
-
-
-@given(moments | any_year, st.data())
-def test_a_bucket_that_remembers_is_a_bucket(moment, data):
-    """Asked again and again, in any zone and year, it answers as one that asks the zone each time."""
-    zone, unit = data.draw(st.sampled_from(ZONES)), data.draw(st.sampled_from(["hour", "day"]))
-    bucket = Bucket("sent_at", unit, zone)
-
-    for seconds in (0, 1, 899, 1800, 3599, 0):
-        at = moment + dt.timedelta(seconds=seconds)
-        assert bucket.start(at) == TimeBucket("sent_at", unit, zone).start(at)
-    assert bucket.start(None) is None
 
 
 # --- what it sees ------------------------------------------------------------------------------

@@ -192,13 +192,23 @@ class Tally:
 
     def total(self) -> Tally:
         """Return the table without groups. People are left out, because the same person may be in several."""
-        if not self.by:
+        return self.narrow()
+
+    def narrow(self, *by: str) -> Tally:
+        """Return the table grouped by some of its columns only. People are left out, as in `total`."""
+        if by == self.by:
             return self
+        places = [self.by.index(name) for name in by]
+
+        def narrowed(table: Mapping[Group, Mapping[Any, Any]], add: Any) -> dict[Group, Any]:
+            return regrouped(table, lambda group: tuple(group[place] for place in places), add)
+
         return Tally(
-            cells=_ungrouped(self.cells, Sums.plus),
-            money=_ungrouped(self.money, int.__add__),
-            latency=_ungrouped(self.latency, int.__add__),
-            unmeasured={**self.unmeasured, "people": "people do not add over groups; ask again without by="},
+            by=by,
+            cells=narrowed(self.cells, Sums.plus),
+            money=narrowed(self.money, int.__add__),
+            latency=narrowed(self.latency, int.__add__),
+            unmeasured={"people": "people do not add over groups; ask again without by=", **self.unmeasured},
             as_of=self.as_of,
         )
 
@@ -272,8 +282,16 @@ def _merge(tables: Iterable[Mapping[Any, Any]], add: Any) -> dict[Any, Any]:
     return merged
 
 
-def _ungrouped(table: Mapping[Group, Mapping[Any, Any]], add: Any) -> dict[Group, Any]:
-    return {(): _merge(table.values(), add)} if table else {}
+def regrouped(
+    table: Mapping[Group, Mapping[Any, Any]], key: Callable[[Group], Group], add: Any
+) -> dict[Group, dict[Any, Any]]:
+    """Return a table whose groups are those that ``key`` makes of another's, with ``add`` where they meet."""
+    merged: dict[Group, dict[Any, Any]] = {}
+    for group, values in table.items():
+        into = merged.setdefault(key(group), {})
+        for name, value in values.items():
+            into[name] = add(into[name], value) if name in into else value
+    return merged
 
 
 def add_nested(one: Mapping[Any, Mapping[Any, Any]], other: Mapping[Any, Mapping[Any, Any]], add: Any) -> Any:

@@ -114,6 +114,31 @@ def latest_by(
         return {group: moment_at(int(micros)) for group, micros in found if micros is not None}
 
 
+def names_and_span(
+    frame: Any,
+    names: Iterable[str],
+    column: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    timezone: str | None = None,
+) -> tuple[dict[str, frozenset[Any]], tuple[datetime, datetime] | None]:
+    """Return the values of some columns, none of those that are not there, and the first and last moment of another.
+
+    Raises:
+        InvalidColumn: the moments are none.
+    """
+    lazy = open_frame(frame)
+    with named_gaps(lazy):
+        source = Source(lazy, by=(), columns=columns or {}, timezone=timezone, asked=(*names, column))
+        found = {}
+        for name in names:
+            there = source.theirs(name) in source.schema
+            values = source.collect(source.frame.select(source.theirs(name)).unique()).iter_rows() if there else ()
+            found[name] = frozenset(plain(value) for (value,) in values)
+        span = source.spans([column]).get(column)
+        return found, None if span is None else (moment_at(span[0]), moment_at(span[1]))
+
+
 def steps_handed_off(
     frame: Any,
     *,

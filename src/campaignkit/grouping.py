@@ -12,6 +12,12 @@ import attrs
 from campaignkit.errors import InvalidValue
 from campaignkit.models import moment
 
+QUARTER: Final = 900.0
+"""Seconds of a quarter of an hour."""
+
+EVEN_OFFSETS: Final = datetime(1972, 1, 8, tzinfo=UTC)
+"""Since then every zone is off UTC by whole quarters of an hour."""
+
 
 @attrs.frozen
 class TimeBucket:
@@ -26,6 +32,7 @@ class TimeBucket:
     column: str
     unit: Literal["hour", "day"]
     zone: str
+    _starts: dict[float, datetime] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -36,7 +43,19 @@ class TimeBucket:
         """Return the beginning of the bucket a moment is in, in the zone; None stays None."""
         if moment is None:
             return None
-        local = moment.astimezone(zoneinfo.ZoneInfo(self.zone))
+        if moment < EVEN_OFFSETS:
+            return self._start(moment)
+        quarter = moment.timestamp() // QUARTER  # the clock of a zone is asked a million times for few answers
+        found = self._starts.get(quarter)
+        if found is None:
+            found = self._starts[quarter] = self._start(moment)
+        return found
+
+    def _start(self, moment: datetime) -> datetime:
+        try:
+            local = moment.astimezone(zoneinfo.ZoneInfo(self.zone))
+        except OverflowError:  # at the ends of the calendar a zone may lead out of it
+            local = moment
         hour = local.hour if self.unit == "hour" else 0
         return local.replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
 

@@ -38,13 +38,13 @@ from campaignkit.display import (
     span_text,
 )
 from campaignkit.exports import LOG_COLUMNS, log_rows
+from campaignkit.grouping import TimeBucket
 from campaignkit.metrics import COUNT_PROPERTIES, Counts
 from campaignkit.models import Keyword, Status
 from campaignkit.profiles import Profile
 from campaignkit.review import Account, Health, Progress
 from campaignkit.rows import attribute, not_null
 from campaignkit.summary import Summaries, Summary, figure_columns
-from campaignkit.survey import Bucket
 from campaignkit.verdicts import TABLES_DATED
 
 MOST_GROUPS: Final = 50
@@ -157,7 +157,7 @@ def tiles(summary: Summary) -> Section:
     found += [Tile(label=called, value=_together(money), fraction=of) for called, money, of in moneys if money]
     latency = summary.latency
     if latency.n:
-        of = f"{latency.n:,} messages, 95 % within {span_text(latency.p95)}"
+        of = f"{latency.n:,} messages, 95\N{NO-BREAK SPACE}% within {span_text(latency.p95)}"
         found.append(
             Tile(label="Median time to deliver", value=span_text(latency.median), fraction=of, formula="within 2 %")
         )
@@ -423,7 +423,7 @@ def clicks(events: Sequence[Any], clock: Clock) -> Section | None:
     if not moments:
         return None
     unit = unit_of(min(moments), max(moments))
-    bucket = Bucket("clicked_at", "hour" if unit == "hour" else "day", str(clock.zone))
+    bucket = TimeBucket("clicked_at", "hour" if unit == "hour" else "day", str(clock.zone))
     counts = Counter(start_of(start, unit) for at in moments if (start := bucket.start(at)) is not None)
     starts = tuple(sorted(counts)[-MOST_BARS:])
     values = tuple(counts[start] for start in starts)

@@ -78,7 +78,7 @@ class Source:
                 raise InvalidColumn(f"the frame has no {name!r} to group by; nearest: {nearest(name, self.schema)}")
         self._micros = self._read_moments()
         bucketed = {each.column for each in by if isinstance(each, TimeBucket)} & self._micros.keys()
-        self._spans = self._read_spans({name: self._micros[name] for name in sorted(bucketed)})
+        self._spans = self.spans(sorted(bucketed))
 
     def __contains__(self, name: str) -> bool:
         return self.theirs(name) in self.schema and name not in self._void
@@ -198,6 +198,10 @@ class Source:
                 f'{self.theirs(name)!r} has no time zone: give timezone="UTC", or the zone its clock was in'
             )
         return dtype.time_zone is None
+
+    def spans(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return the first and the last moment of each column that has any."""
+        return self._read_spans({name: self._micros[name] for name in names if name in self._micros})
 
     def _read_spans(self, columns: Mapping[str, nw.Expr]) -> dict[str, tuple[int, int]]:
         """Return the first and the last value of columns that have any."""

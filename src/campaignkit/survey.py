@@ -20,10 +20,10 @@ from typing import Any, Final
 
 import attrs
 
-from campaignkit.cells import Cell, Group, People, Sums, Tally, add_nested, make_cell
+from campaignkit.cells import Cell, Group, People, Sums, Tally, add_nested, make_cell, regrouped
 from campaignkit.charts import Unit, start_of, unit_of
 from campaignkit.errors import InvalidValue
-from campaignkit.grouping import Derived, Since, TimeBucket, by_name, parse_zone
+from campaignkit.grouping import EVEN_OFFSETS, QUARTER, Derived, Since, TimeBucket, by_name, parse_zone
 from campaignkit.models import CellKey, Message
 from campaignkit.rows import attribute, is_frame, not_null
 from campaignkit.summary import cells_of, tally
@@ -36,33 +36,6 @@ MOST_GROUPS: Final = 5_000
 
 _MOST_JOINED: Final = 2_000
 _RECENT: Final = timedelta(days=30)
-_QUARTER: Final = 900.0
-_EVEN_OFFSETS: Final = datetime(1972, 1, 8, tzinfo=UTC)  # since then every zone is off UTC by whole quarters of an hour
-
-
-@attrs.frozen
-class Bucket(TimeBucket):
-    """A time bucket that remembers, because the clock of a zone is asked a million times for few answers."""
-
-    _starts: dict[float, datetime] = attrs.field(factory=dict, init=False, eq=False, repr=False)
-
-    def start(self, moment: datetime | None) -> datetime | None:
-        """Return the beginning of the bucket a moment is in, as `TimeBucket` does."""
-        if moment is None:
-            return None
-        if moment < _EVEN_OFFSETS:
-            return self._start(moment)
-        quarter = moment.timestamp() // _QUARTER
-        found = self._starts.get(quarter)
-        if found is None:
-            found = self._starts[quarter] = self._start(moment)
-        return found
-
-    def _start(self, moment: datetime) -> datetime:
-        try:
-            return super().start(moment) or moment
-        except OverflowError:  # at the ends of the calendar a zone may lead out of it
-            return moment.replace(minute=0, second=0, microsecond=0)
 
 
 @attrs.frozen(kw_only=True)
@@ -107,9 +80,7 @@ class Survey:
     def tally(self, *by: str | Derived) -> Tally:
         """Return the table of cells, grouped."""
         if self._joined and {*by} <= {*self._joined}:
-            names: tuple[Any, ...] = self._joined
-            places = [names.index(each) for each in by]
-            return _narrowed(self._joint, by, lambda group: tuple(group[place] for place in places))
+            return self._joint.narrow(*map(by_name, by))
         events = self._events_with(by)
         return tally(self.rows, by=by, people=self.people, as_of=self.as_of, **self.reading, **events)
 
@@ -132,13 +103,13 @@ class Survey:
             return {}
         bucket, unit = self.bucket, self.unit
         found: Mapping[Group, Mapping[Cell, Sums]]
-        if _are_messages(self.rows, self.reading) and self.span[0] >= _EVEN_OFFSETS:
+        if _are_messages(self.rows, self.reading) and self.span[0] >= EVEN_OFFSETS:
             found = _by_time(self.rows, self._moments, bucket)
         else:
             # Not a tally of its own, because a report over years has more days than a table should have groups.
             by: tuple[Any] = (bucket,)
             found = cells_of(self.rows, by=by, **self.reading)
-        merged = _merged(found, lambda group: (None if group[0] is None else start_of(group[0], unit),), Sums.plus)
+        merged = regrouped(found, lambda group: (None if group[0] is None else start_of(group[0], unit),), Sums.plus)
         starts = sorted(start for (start,) in merged if start is not None)
         return {start: merged[start,] for start in (*starts, None) if (start,) in merged}
 
@@ -225,7 +196,7 @@ def _joined(seen: _Look, by: Iterable[str | Derived]) -> tuple[str, ...]:
 
 
 def _bucket(unit: Unit, zone: str) -> TimeBucket:
-    return Bucket("sent_at", "hour" if unit == "hour" else "day", zone)
+    return TimeBucket("sent_at", "hour" if unit == "hour" else "day", zone)
 
 
 # --- the look ----------------------------------------------------------------------------------
@@ -261,34 +232,10 @@ def _are_messages(rows: Any, reading: Mapping[str, Any]) -> bool:
 
 
 def _look_at_frame(frame: Any, reading: Mapping[str, Any]) -> _Look:
-    import narwhals as nw  # noqa: PLC0415 - loaded with the first frame
+    from campaignkit.frames import names_and_span  # noqa: PLC0415 - narwhals is loaded with the first frame
 
-    try:
-        lazy = nw.from_native(frame).lazy()
-    except TypeError:
-        tally(frame)  # says what to give
-        raise
-    schema = lazy.collect_schema()
-    theirs = {name: (reading["columns"] or {}).get(name, name) for name in (*NAMES, "sent_at")}
-    names = {}
-    for name in NAMES:
-        column = theirs[name]
-        rows = lazy.select(column).unique().collect().iter_rows() if column in schema else ()
-        names[name] = frozenset(_plain(value) for (value,) in rows)
-    at, span = theirs["sent_at"], None
-    if any(schema.get(at) == kind for kind in (nw.Datetime, nw.Unknown)):
-        ends = lazy.select(nw.col(at).min().alias("first"), nw.col(at).max().alias("last")).collect()
-        first, last = map(_plain, ends.row(0))
-        span = None if first is None else _span(first, last, reading)
-    return _Look(frame, names, span)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value of a frame as plain Python; the engines' nulls are None."""
-    try:
-        return None if value != value else value.to_pydatetime() if hasattr(value, "to_pydatetime") else value  # noqa: PLR0124
-    except TypeError:  # pandas.NA is neither equal nor unequal
-        return None
+    asked = {name: reading[name] for name in ("columns", "timezone")}
+    return _Look(frame, *names_and_span(frame, NAMES, "sent_at", **asked))
 
 
 def _span(first: datetime, last: datetime, reading: Mapping[str, Any]) -> tuple[datetime, datetime]:
@@ -322,12 +269,12 @@ def _by_time(
     """Return how many messages are in each cell of each bucket; what else `cells_of` sums up takes thrice the time."""
     facts = map(operator.attrgetter("facts_"), messages)
     if None in moments:
-        quarters: Iterable[float | None] = (None if at is None else at.timestamp() // _QUARTER for at in moments)
+        quarters: Iterable[float | None] = (None if at is None else at.timestamp() // QUARTER for at in moments)
     else:
-        quarters = map(_QUARTER.__rfloordiv__, map(datetime.timestamp, moments))
+        quarters = map(QUARTER.__rfloordiv__, map(datetime.timestamp, moments))
     counted: defaultdict[tuple[datetime | None, CellKey], int] = defaultdict(int)
     for (quarter, each), n in Counter(zip(quarters, facts, strict=True)).items():
-        at = None if quarter is None else datetime.fromtimestamp(quarter * _QUARTER, UTC)
+        at = None if quarter is None else datetime.fromtimestamp(quarter * QUARTER, UTC)
         counted[bucket.start(at), each.cell] += n
     found: dict[Group, dict[Cell, Sums]] = {}
     for (start, (status, carrier, code, early)), n in counted.items():
@@ -336,26 +283,3 @@ def _by_time(
         cell = make_cell(status, carrier, code, n, taken, ours_first=True)
         cells[cell] = cells.get(cell, Sums()).plus(Sums(n=n, handed_off=taken))
     return found
-
-
-# --- tables of a table -------------------------------------------------------------------------
-
-
-def _narrowed(table: Tally, by: Iterable[str | Derived], key: Callable[[Group], Group]) -> Tally:
-    """Return a tally whose groups are sums over those of another."""
-    return attrs.evolve(
-        table,
-        by=tuple(map(by_name, by)),
-        cells=_merged(table.cells, key, Sums.plus),
-        money=_merged(table.money, key, int.__add__),
-        latency=_merged(table.latency, key, int.__add__),
-    )
-
-
-def _merged(table: Mapping[Group, Mapping[Any, Any]], key: Callable[[Group], Group], add: Any) -> dict[Group, Any]:
-    merged: dict[Group, dict[Any, Any]] = {}
-    for group, values in table.items():
-        into = merged.setdefault(key(group), {})
-        for name, value in values.items():
-            into[name] = add(into[name], value) if name in into else value
-    return merged
