@@ -695,7 +695,7 @@ def test_the_total_of_groups_is_the_whole():
     assert groups.total.counts == summarize(VARIANTS).counts
     assert groups.total.cost == summarize(VARIANTS).cost
     assert groups.total.missing("recipients") == 'not asked for; give people="contact_id"'
-    people = summarize(VARIANTS, by="variant", people="variant").total
+    people = summarize(VARIANTS, by="variant", people="step").total
     assert people.missing("recipients") == "people do not add over groups; ask again without by="
 
 
