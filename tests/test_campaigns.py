@@ -553,3 +553,14 @@ def test_a_campaign_is_valid_or_an_error(fields, sentence):
         Campaign(**fields)
 
     assert sentence in str(error.value)
+
+
+def test_a_page_has_every_count_that_was_made():
+    """On the page, which can be scrolled, total clicks, segments and unique clickers stand beside the rates."""
+    rows = [{"campaign_id": "spring", "contact_id": "ana", "status": "sent", "clicks": 3, "segments": 2}] * 2
+
+    page = ck.campaigns(rows, people="contact_id").to_html()
+
+    for heading, value in (("Clicks", 6), ("Segments", 4), ("Clickers", 1)):
+        assert f"<bdi>{heading}</bdi></th>" in page
+        assert f'data-value="{value}"' in page

@@ -136,9 +136,17 @@ _COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 
 
-def group_columns(figures: Sequence[tuple[str, str]]) -> tuple[tuple[str, str, str], ...]:
+# What a table with room for every count shows beside.
+_MORE_COLUMNS: Final = tuple(
+    (name, "", label(name))
+    for name in ("pending", "segments", "replies", "clicks", "repliers", "clickers", "orders", "assisted_orders")
+)
+
+
+def group_columns(figures: Sequence[tuple[str, str]], *, wide: bool = False) -> tuple[tuple[str, str, str], ...]:
     """Return (count, rate beside it, heading) for a table of groups: a profile's figures, or our choice."""
-    return tuple((name, "", heading) for heading, name in figures) or _COLUMNS
+    own = (*_COLUMNS, *_MORE_COLUMNS) if wide else _COLUMNS
+    return tuple((name, "", heading) for heading, name in figures) or own
 
 
 def group_entry(count: Figure, rate: Figure | None) -> Entry:

@@ -190,16 +190,16 @@ def offset_steps(zone: zoneinfo.ZoneInfo, low: int, high: int, *, on_clock: bool
     while last < high:
         then = min(last + _DAY, high)  # no clock changes twice in a day
         if offset(then) != known:
-            then = _first(lambda at, before=known: offset(at) != before, last, then)  # type: ignore[misc]
+            then = _first_change(offset, known, last, then)
             steps.append((then, offset(then) - known))
             known += steps[-1][1]
         last = then
     return steps
 
 
-def _first(holds: Callable[[int], bool], no: int, yes: int) -> int:
-    """Return the first of the whole numbers after ``no`` for which something holds, as it does for ``yes``."""
-    while yes - no > 1:
-        middle = (no + yes) // 2
-        no, yes = (no, middle) if holds(middle) else (middle, yes)
-    return yes
+def _first_change(offset: Callable[[int], int], known: int, before: int, after: int) -> int:
+    """Return the first moment at which an offset is another, as it is at ``after`` and not at ``before``."""
+    while after - before > 1:
+        middle = (before + after) // 2
+        before, after = (middle, after) if offset(middle) == known else (before, middle)
+    return after

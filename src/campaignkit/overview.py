@@ -248,7 +248,7 @@ class Campaigns(Sequence[CampaignRow]):
         Raises:
             MissingExtra: jinja2 is not installed.
         """
-        table = self._table()
+        table = self._table(wide=True)
         rows, rest = first_rows(table.rows, _MOST_ON_A_PAGE)
         table = attrs.evolve(table, rows=rows, rest=rest, sortable=True)
         parts = (
@@ -288,9 +288,9 @@ class Campaigns(Sequence[CampaignRow]):
         called = label(metric).lower()
         return f"{summary.profile.name}{when}; placed by {called} = {formula}, from {self.min_sent:,} sent"
 
-    def _table(self) -> Table:
+    def _table(self, *, wide: bool = False) -> Table:
         """Return what is shown of each campaign; columns without anything to say are left out."""
-        numbers = figure_columns((row.summary for row in self.listed), self.groups.profile)
+        numbers = figure_columns((row.summary for row in self.listed), self.groups.profile, wide=wide)
         for name in _MONEY:
             found = [getattr(row.summary, name) for row in self.listed]
             if any(found):

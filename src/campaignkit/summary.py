@@ -602,10 +602,10 @@ _CHARTED: Final = {
 _BACKENDS: Final = ("polars", "pandas", "pyarrow")
 
 
-def figure_columns(found: Iterable[Summary], profile: Profile) -> dict[str, list[Entry]]:
+def figure_columns(found: Iterable[Summary], profile: Profile, *, wide: bool = False) -> dict[str, list[Entry]]:
     """Return heading to entries for a table of several summaries, without columns that have nothing to say."""
     summaries, columns = list(found), dict[str, list[Entry]]()
-    for name, rate, heading in group_columns(profile.figures):
+    for name, rate, heading in group_columns(profile.figures, wide=wide):
         figures = [summary.figure(name) for summary in summaries]
         if any(figure.worth_showing and figure.value is not None for figure in figures):
             beside = [summary.figure(rate) if rate in profile.rates else None for summary in summaries]
