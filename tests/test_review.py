@@ -156,6 +156,15 @@ def test_progress_refuses_what_it_cannot_know(rows, steps, sentence):
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_contacts_need_to_be_told_apart(form):
+    """A message of nobody is no contact: it is an error, in rows as in frames."""
+    rows = [{"contact_id": "ann", "step": 1, "status": "sent"}, {"contact_id": None, "step": 1, "status": "sent"}]
+
+    with pytest.raises(InvalidValue, match="contacts are told apart by it; fill it, or leave steps= out"):
+        progress(FORMS[form](rows), steps=1)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_steps_need_their_columns(form):
     """Without contact_id there are no contacts to count, and the error names the column."""
     with pytest.raises(InvalidColumn, match="contact_id"):
@@ -394,6 +403,14 @@ def test_ranking_by_an_unknown_rate():
         rank(variants(a=(1, 0)), "click_rat")
 
     assert str(caught.value).startswith("rate is 'click_rat': not one we know; nearest: click_rate")
+
+
+def test_one_summary_has_no_ranking():
+    """Only groups can be put in an order, and the sentence says what makes them."""
+    with pytest.raises(InvalidValue) as caught:
+        rank(summarize(TEN), "delivery_rate")
+
+    assert str(caught.value) == "summaries is a Summary: give what summarize(..., by=) returns"
 
 
 # --- accounts ----------------------------------------------------------------------------------

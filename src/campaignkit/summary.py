@@ -115,7 +115,7 @@ def _tally(rows: Rows, *, carrier: str | None = None, **asked: Any) -> Tally:
 
 def _iterable(rows: Rows, name: str) -> Iterable[Any]:
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
-        way = "; read_log reads a file" if isinstance(rows, str) else ""
+        way = "; read_log reads a file" if name == "rows" and isinstance(rows, str) else ""
         raise InvalidValue(
             f"{name} is {shown(rows)}: give a frame, or an iterable of messages, objects or mappings{way}"
         )
