@@ -9,6 +9,7 @@ import html.parser
 import io
 import json
 import re
+import zoneinfo
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -564,3 +565,15 @@ def test_a_page_has_every_count_that_was_made():
     for heading, value in (("Clicks", 6), ("Segments", 4), ("Clickers", 1)):
         assert f"<bdi>{heading}</bdi></th>" in page
         assert f'data-value="{value}"' in page
+
+
+def test_the_last_sending_is_the_last_though_the_clock_was_put_back():
+    """Of two moments in the hour that a clock shows twice, the later one is last."""
+    paris = zoneinfo.ZoneInfo("Europe/Paris")
+    first = dt.datetime(2026, 10, 25, 2, 30, tzinfo=paris)
+    last = dt.datetime(2026, 10, 25, 2, 10, fold=1, tzinfo=paris)
+    rows = [{"campaign_id": "spring", "status": "sent", "sent_at": at} for at in (first, last)]
+
+    (row,) = ck.campaigns(rows)
+
+    assert row.last_sent.timestamp() == last.timestamp()

@@ -8,7 +8,6 @@ It adds no number of its own: counts and rates are those of `Summary`, places th
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -439,9 +438,7 @@ def _last_sent(rows: Any, columns: Mapping[str, str], timezone: str | None) -> d
     if is_frame(rows):
         from campaignkit.frames import latest_by  # noqa: PLC0415 - the same
 
-        with contextlib.suppress(InvalidColumn):  # the frame has no such column, as anything else is refused before
-            return latest_by(rows, _BY, "sent_at", columns=columns, timezone=timezone)
-        return {}
+        return latest_by(rows, _BY, "sent_at", columns=columns, timezone=timezone)
     zone = None if timezone is None else parse_zone(timezone)
     by, column = columns.get(_BY, _BY), columns.get("sent_at", "sent_at")
     get = _item if isinstance(next(iter(rows), None), Mapping) else attribute
@@ -453,7 +450,7 @@ def _last_sent(rows: Any, columns: Mapping[str, str], timezone: str | None) -> d
         at = at if at.tzinfo is not None else at.replace(tzinfo=zone)
         name = not_null(get(row, by))
         known = latest.get(name)
-        if known is None or at > known:
+        if known is None or at.timestamp() > known.timestamp():  # within one zone Python compares clock faces
             latest[name] = at
     return latest
 
