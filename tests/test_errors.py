@@ -18,6 +18,7 @@ from campaignkit.errors import (
     InvalidValue,
     MissingExtra,
     UnknownStatus,
+    WebhookRejected,
     nearest,
     shown,
 )
@@ -39,6 +40,7 @@ class Unprintable:
         (InvalidRow, ValueError, InvalidValue),
         (UnknownStatus, ValueError, InvalidValue),
         (AmbiguousCode, ValueError, InvalidValue),
+        (WebhookRejected, PermissionError, CampaignKitError),
         (MissingExtra, ImportError, CampaignKitError),
     ],
 )
@@ -132,3 +134,22 @@ def test_plain_errors_survive_pickling(error):
     again = pickle.loads(pickle.dumps(error("what, why, how")))  # noqa: S301 - our own
 
     assert (type(again), str(again)) == (error, "what, why, how")
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("signature", 403),
+        ("timestamp", 403),
+        ("method", 405),
+        ("content_type", 415),
+        ("size", 413),
+        ("malformed", 400),
+    ],
+)
+def test_a_rejected_webhook_says_what_to_answer(reason, status):
+    """Each reason has its HTTP status, and both survive pickling."""
+    error = pickle.loads(pickle.dumps(WebhookRejected("twilio", reason, "it is not so")))  # noqa: S301 - our own bytes
+
+    assert (error.carrier, error.reason, error.status) == ("twilio", reason, status)
+    assert str(error) == f"twilio webhook rejected ({reason}): it is not so"

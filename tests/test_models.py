@@ -139,7 +139,7 @@ def broken() -> list[tuple[type, dict[str, object], str]]:
     )
     rules: list[tuple[type, dict[str, object], str]] = []
     for noun in LEAST:
-        texts = set(fields_of(noun, "str | None")) - {"error_code", "currency"}
+        texts = set(fields_of(noun, "str | None")) - {"error_code", "currency", "attempt_id"}
         rules += [(noun, {name: value}, says) for name in sorted(texts) for value, says in wrong_texts]
         for name in (*fields_of(noun, "datetime"), *fields_of(noun, "datetime | None")):
             rules += [(noun, {name: value}, says) for value, says in ((NAIVE, AWARE), *wrong_moments)]
@@ -178,6 +178,11 @@ def broken() -> list[tuple[type, dict[str, object], str]]:
         (Attempt, {"parts": 1.5}, WHOLE),
         (Attempt, {"outcome": "maybe"}, "must be one of planned, inflight, taken, refused, unknown, canceled; correct"),
         (Attempt, {"outcome": []}, "must be one of planned"),
+        (Attempt, {"attempt_id": "a b"}, "must be 1 to 36 letters, digits, - or _, because carriers carry it"),
+        (Attempt, {"attempt_id": "a" * 37}, "must be 1 to 36 letters"),
+        (Message, {"media": "https://example.com/a.jpg"}, "must be several addresses; give a list"),
+        (Message, {"media": [""]}, EMPTY),
+        (Receipt, {"price": Decimal(1)}, "has no currency"),
         (Reply, {"keyword": "STOP"}, "must be one of opt_out, opt_in, help; correct the word"),
         (Reply, {"text": None}, TEXT),
         (OptOut, {"text": 5}, TEXT),

@@ -1,4 +1,4 @@
-"""Measure SMS/MMS campaigns from any Python program.
+"""Send, track and measure SMS/MMS campaigns from any Python program.
 
     >>> import campaignkit as ck
     >>> s = ck.summarize([ck.Message(status="delivered"), ck.Message(status="failed")])
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         MissingExtra,
         UnknownStatus,
         UnsupportedFrame,
+        WebhookRejected,
     )
     from campaignkit.grouping import TimeBucket, days, hours
     from campaignkit.live import Live
@@ -111,6 +112,7 @@ _MODULE_OF = {
     "UnknownStatus": "errors",
     "UnsupportedFrame": "errors",
     "Verdict": "verdicts",
+    "WebhookRejected": "errors",
     "accounts": "review",
     "campaigns": "overview",
     "classify": "verdicts",
@@ -186,6 +188,7 @@ __all__ = [
     "UnknownStatus",
     "UnsupportedFrame",
     "Verdict",
+    "WebhookRejected",
     "accounts",
     "campaigns",
     "classify",

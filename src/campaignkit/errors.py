@@ -6,6 +6,7 @@ CampaignKitError
 │   ├── InvalidRow                 one row of a file: .row .column .value
 │   ├── UnknownStatus              a status word in nobody's table
 │   └── AmbiguousCode              one code, several meanings at this carrier
+├── WebhookRejected (PermissionError)  a request is not what the carrier sends: .reason .status
 ├── UnsupportedFrame (NotImplementedError)  a dataframe engine cannot do what a count needs
 └── MissingExtra (ImportError)     an optional package is not installed
 
@@ -15,12 +16,22 @@ None of them is worth trying again unchanged.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SHOWN = 80
+
+RejectReason = Literal["signature", "timestamp", "method", "content_type", "size", "malformed"]
+_STATUS_OF: Final[dict[RejectReason, int]] = {
+    "signature": 403,
+    "timestamp": 403,
+    "method": 405,
+    "content_type": 415,
+    "size": 413,
+    "malformed": 400,
+}
 
 
 class CampaignKitError(Exception):
@@ -61,6 +72,34 @@ class AmbiguousCode(InvalidValue):
 
 class UnsupportedFrame(CampaignKitError, NotImplementedError):
     """A dataframe engine cannot do what a count needs; the sentence names engine, expression and the way out."""
+
+
+class WebhookRejected(CampaignKitError, PermissionError):
+    """A request is not one the carrier would send; nothing of it may be believed.
+
+    The sentence names carrier and rule, and never what the request held: tell the log, and
+    answer the sender with `status` and an empty body.
+
+    Attributes:
+        reason: ``signature``, ``timestamp``, ``method``, ``content_type``, ``size`` or ``malformed``.
+        status: the HTTP status to answer with.
+    """
+
+    def __init__(self, carrier: str, reason: RejectReason, rule: str) -> None:
+        """Keep why, so that a host can count it."""
+        super().__init__(f"{carrier} webhook rejected ({reason}): {rule}")
+        self.carrier = carrier
+        self.reason: RejectReason = reason
+        self.rule = rule
+
+    @property
+    def status(self) -> int:
+        """The HTTP status to answer with."""
+        return _STATUS_OF[self.reason]
+
+    def __reduce__(self) -> tuple[type[WebhookRejected], tuple[str, RejectReason, str]]:
+        """Survive pickling, like `InvalidRow`."""
+        return type(self), (self.carrier, self.reason, self.rule)
 
 
 class MissingExtra(CampaignKitError, ImportError):

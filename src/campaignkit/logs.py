@@ -39,6 +39,7 @@ from campaignkit.models import (
     MOMENT_COLUMNS,
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
+    SAID,
     CellKey,
     Click,
     Message,
@@ -666,6 +667,7 @@ def _build(held: Columns) -> tuple[Message, ...]:
     columns["bucket_"] = list(map(bucket_between, columns["sent_at"], columns["delivered_at"]))
     moments = [columns[name] for name in MOMENT_COLUMNS if name in held]
     columns["latest_"] = list(map(latest_of, *moments)) if moments else [0.0] * size
+    columns.update(zip(SAID, (nothing, ((),) * size), strict=True))  # a log does not keep what was said
     messages = [object.__new__(Message) for _ in range(size)]
     for name, values in columns.items():
         collections.deque(map(getattr(Message, name).__set__, messages, values), maxlen=0)

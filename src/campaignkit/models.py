@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
@@ -36,6 +36,7 @@ EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[])
 _MAX_COUNT = 1_000_000
 _MAX_SEGMENTS = 255  # the header of a long message numbers its parts in one octet
 _CURRENCY = re.compile(r"[A-Z]{3}")
+ATTEMPT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
 
 class Status(StrEnum):
@@ -249,6 +250,19 @@ def _media(field: str, value: Any) -> str:
     return word
 
 
+def _links(field: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise _invalid(field, value, "must be several addresses", 'give a list, like media=["https://..."]')
+    return tuple(_text(field, each) for each in value)
+
+
+def _attempt_id(field: str, value: Any) -> str:
+    if isinstance(value, str) and ATTEMPT_ID.fullmatch(value):
+        return value
+    rule = "must be 1 to 36 letters, digits, - or _, because carriers carry it in addresses and references"
+    raise _invalid(field, value, rule, "give a UUID, like str(uuid.uuid4())")
+
+
 def parse_money(field: str, value: object) -> Decimal:
     """Return an exact, finite, non-negative amount.
 
@@ -287,7 +301,7 @@ def _word(kind: type[StrEnum]) -> Callable[[str, Any], Any]:
     return check
 
 
-def _needs_currency(noun: Message | Order, *amounts: str) -> None:
+def _needs_currency(noun: Message | Receipt | Order, *amounts: str) -> None:
     if noun.currency is not None:
         return
     for name in amounts:
@@ -308,17 +322,16 @@ def _maybe(check: _Check) -> Any:
 
 
 @functools.cache
-def _checks(noun: type[attrs.AttrsInstance]) -> tuple[tuple[str, bool, _Check], ...]:
-    fields = attrs.fields(noun)
-    return tuple((f.name, f.default is None, f.metadata[_CHECK]) for f in fields if _CHECK in f.metadata)
+def _checks(noun: type[attrs.AttrsInstance]) -> tuple[tuple[str, object, _Check], ...]:
+    return tuple((f.name, f.default, f.metadata[_CHECK]) for f in attrs.fields(noun) if _CHECK in f.metadata)
 
 
 def _check_fields(noun: attrs.AttrsInstance) -> None:
     # One loop after __init__ instead of an attrs converter on each field: most fields of most
-    # messages are None, and this way a None costs a comparison (5 us a message against 20).
-    for name, optional, check in _checks(type(noun)):
+    # messages are left out, and this way each of them costs a comparison (5 us a message against 20).
+    for name, default, check in _checks(type(noun)):
         value = getattr(noun, name)
-        if value is None and optional:
+        if value is default:
             continue
         kept = check(name, value)
         if kept is not value:
@@ -358,6 +371,9 @@ COUNT_COLUMNS: Final = ("segments", "replies", "stop_replies", "clicks", "opted_
 
 COUNT_BITS: Final = tuple((name, 1 << i) for i, name in enumerate(COUNT_COLUMNS))
 """The bit that each counted column has in ``Facts.shape``."""
+
+SAID: Final = ("text", "media")
+"""What a message says: needed to send it, and no column of a log or a frame."""
 
 CellKey = tuple[str, str | None, str | None, bool]
 """status, carrier, error code or skip reason, and: handed off although the status does not say so."""
@@ -437,7 +453,9 @@ class Message:
     Attributes:
         status: one of `Status`; ``failed`` is read as undelivered, ``sending`` as queued.
         to: the person's number. The library does not insist on E.164 here, because logs
-            may hold hashes; `parse_phone` does.
+            may hold hashes; `parse_phone` does, and so does a carrier that is to send it.
+        text: what it says, for sending; no report shows it.
+        media: addresses of pictures and the like: with any, the message is an MMS.
         step: place in a sequence of follow-ups, from 1.
         segments: billed parts, 0 to 255.
         price: what the message cost, never negative, with ``currency``.
@@ -486,6 +504,8 @@ class Message:
     assisted_orders: int | None = _maybe(_count)
     assisted_revenue: Decimal | None = _maybe(parse_money)
     skip_reason: str | None = _maybe(_text)
+    text: str | None = attrs.field(default=None, repr=False, metadata={_CHECK: _text})
+    media: tuple[str, ...] = attrs.field(default=(), repr=False, metadata={_CHECK: _links})
     # Derived once here because every tally of the message would derive them again.
     facts_: Facts = attrs.field(init=False, eq=False, repr=False)
     bucket_: int | None = attrs.field(init=False, eq=False, repr=False)
@@ -523,12 +543,17 @@ class Attempt:
         parts: how many parts the carrier will report on.
         outcome: how the handing over went.
         error_code: the carrier's code when it refused.
+        attempt_id: ours, 1 to 36 letters, digits, ``-`` or ``_``; it travels to the carrier and
+            comes back with its receipts.
+        started_at: when it began; carriers that sign the time of a request need it.
     """
 
     number: int = _given(1, _positive)
     parts: int = _given(1, _positive)
     outcome: Outcome = _given(Outcome.TAKEN, _word(Outcome))
     error_code: str | None = attrs.field(default=None, converter=parse_code)
+    attempt_id: str | None = _maybe(_attempt_id)
+    started_at: datetime | None = _maybe(moment)
 
     def __attrs_post_init__(self) -> None:
         """Check each field."""
@@ -573,7 +598,10 @@ class Receipt:
     Attributes:
         status: the carrier's word or ours; an unknown word is kept and counted.
         attempt: which of our attempts it is about, from 1.
+        attempt_id: our id of that attempt, where the carrier gave it back.
         part: which part of a long message, from 0.
+        segments: billed parts of the whole message, where the carrier says so.
+        price: what the message cost, where the carrier says so, with ``currency``.
         at: the carrier's time, when it gave a believable one.
         received_at: when it reached us; used where ``at`` is missing.
         raw: what the carrier sent, kept for replay; not part of equality.
@@ -588,6 +616,10 @@ class Receipt:
     part: int = _given(0, _count)
     at: datetime | None = _maybe(moment)
     received_at: datetime | None = _maybe(moment)
+    attempt_id: str | None = _maybe(_attempt_id)
+    segments: int | None = _maybe(_segments)
+    price: Decimal | None = _maybe(parse_money)
+    currency: str | None = _maybe(parse_currency)
     raw: Mapping[str, object] | None = attrs.field(default=None, eq=False, repr=False)
     # Derived once here because every live tally that takes the receipt in would derive them again.
     saying_: Saying = attrs.field(init=False, eq=False, repr=False)
@@ -596,6 +628,7 @@ class Receipt:
     def __attrs_post_init__(self) -> None:
         """Check each field, and derive what says whether two receipts say the same."""
         _check_fields(self)
+        _needs_currency(self, "price")
         saying = saying_of(self.status, self.error_code, self.attempt, self.part, self.carrier)
         object.__setattr__(self, "saying_", saying)
         object.__setattr__(self, "at_", self.at or self.received_at)
@@ -628,13 +661,23 @@ class Reply(_Event):
     """A message from a person to us.
 
     Attributes:
+        received_at: when the carrier got it, or else when we did.
+        reply_id: the carrier's id of the reply itself.
         keyword: what the text asks for when it is one of the agreed words (`match_keyword`).
+        carrier: who passed it on.
+        carrier_id: the carrier's id of the message it answers, where the carrier says so.
+        media: addresses of what was sent with it.
+        lossy: some bytes were no text and stand as U+FFFD.
     """
 
     received_at: datetime = _required(moment)
     reply_id: str | None = _maybe(_text)
     text: str = _given("", _body)
     keyword: Keyword | None = _maybe(_word(Keyword))
+    carrier: str | None = _maybe(_carrier)
+    carrier_id: str | None = _maybe(_text)
+    media: tuple[str, ...] = _given((), _links)
+    lossy: bool = _given(default=False, check=_flag)
 
 
 @attrs.frozen(kw_only=True)

@@ -42,6 +42,7 @@ from campaignkit.models import (
     MOMENT_COLUMNS,
     MONEY_COLUMNS,
     NEVER_HANDED_OFF,
+    SAID,
     CellKey,
     Facts,
     Message,
@@ -59,7 +60,7 @@ from campaignkit.models import (
 )
 from campaignkit.verdicts import Column, own_word, parse_status_word
 
-MESSAGE_COLUMNS: Final = tuple(field.name for field in attrs.fields(Message) if field.init)
+MESSAGE_COLUMNS: Final = tuple(field.name for field in attrs.fields(Message) if field.init and field.name not in SAID)
 _NOTHING: Final = object()
 
 _CHUNK: Final = 10_000
