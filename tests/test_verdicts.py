@@ -336,7 +336,7 @@ def test_the_code_to_keep(carrier, code, word, kept):
         ("infobip", None, "5/10 REJECTED_DND", "opted_out", True),
         ("sinch", "400", "Failed", "no_code", True),
         ("sinch", None, "Unknown", "unknown", True),
-        ("vonage", "messages:1430", "messages:rejected", "unmapped", False),
+        ("telnyx", "40323", "delivery_failed", "unmapped", False),
         ("smpp", "map:144", None, "unmapped", False),
         ("twilio", "quiet_hours", None, "quiet_hours", True),
         (None, None, None, "no_code", True),
@@ -362,9 +362,9 @@ def test_a_code_that_is_ok_on_a_failure():
 
 def test_an_unmapped_code_keeps_its_row():
     """What little is documented of an unmapped code is told, with or without the status."""
-    alone, with_word = classify("vonage", "messages:1430"), classify("vonage", "messages:1430", "messages:rejected")
+    alone, with_word = classify("telnyx", "40323"), classify("telnyx", "40323", "delivery_failed")
 
-    assert alone.description == "seen in the field; meaning not published to us"
+    assert alone.description == "an activation failed; which one is not explained"
     assert alone == with_word
 
 
