@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SPRING := examples/spring
 
-.PHONY: demo test check docs screenshots bench clean
+.PHONY: demo test check docs screenshots bench fuzz clean
 
 demo: $(VENV)/demo.made
 	@$(BIN)/python -m campaignkit report $(SPRING)/messages.csv --carrier twilio \
@@ -29,6 +29,9 @@ screenshots: $(VENV)/test.made
 
 bench: $(VENV)/test.made
 	$(BIN)/python -m benchmarks.run
+
+fuzz: $(VENV)/test.made $(VENV)/fuzz.made
+	$(BIN)/python tests/carriers/fuzz.py
 
 clean:
 	rm -rf $(VENV)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import campaignkit as ck
+import campaignkit.backends.carriers as shop
 from campaignkit.cells import MEASURES, PEOPLE_COUNTS, PEOPLE_NEED
 from campaignkit.display import COUNTS_SHOWN, label
 from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES
@@ -28,6 +29,9 @@ COLUMN_OF = {count: column for column, counts in MEASURES.items() for count in c
 
 NAMES = {"aws": "AWS", "messagebird": "MessageBird", "smpp": "SMPP"}
 """Carriers whose name is more than a capital at the front."""
+
+PAGE_OF = {"VonageSms": "vonage-sms"}
+"""Pages of carriers that are called otherwise than the class in small letters."""
 
 
 # --- Markdown ----------------------------------------------------------------------------------
@@ -263,6 +267,23 @@ def carriers() -> str:
     return table(("carrier", "in code", "status words", "codes"), rows)
 
 
+def abilities() -> str:
+    """Return what each class of carrier can do, from its class variables."""
+    classes = [each for each in (getattr(shop, name) for name in shop.__all__) if inspect.isclass(each)]
+    kinds = [each for each in classes if issubclass(each, shop.Carrier) and each is not shop.Carrier]
+    rows = (
+        (
+            f"[`{each.__name__}`]({PAGE_OF.get(each.__name__, each.__name__.lower())}.md)",
+            _yes(each.sends),
+            _yes(each.mms),
+            _yes(each.idempotent),
+            codes(sorted(each.methods)),
+        )
+        for each in kinds
+    )
+    return table(("class", "sends", "MMS", "one attempt id twice is one message", "webhooks"), rows)
+
+
 def carrier_name(carrier: str) -> str:
     """Return how a carrier writes its name."""
     return NAMES.get(carrier, carrier.capitalize())
@@ -375,6 +396,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "reasons": reason_table,
     "policies": policies,
     "carriers": carriers,
+    "abilities": abilities,
 }
 
 

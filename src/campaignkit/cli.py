@@ -1,4 +1,4 @@
-"""The command line: ``python -m campaignkit report FILE``.
+"""The command line: ``python -m campaignkit report FILE``, ``simulate --carrier NAME``.
 
 Bad input ends with status 2 and one line on standard error.
 """
@@ -50,7 +50,7 @@ class OnError(StrEnum):
 
 @app.callback()
 def campaignkit() -> None:
-    """Measure SMS/MMS campaigns."""
+    """Measure SMS/MMS campaigns, and test what sends them."""
 
 
 @app.command()
@@ -95,6 +95,41 @@ def report(
         text = {Format.TEXT: made.to_text, Format.JSON: made.to_json, Format.HTML: made.to_html}[format]()
         sys.stdout.write(text) if output is None else output.write_text(text, encoding="utf-8")
     sys.stdout.flush()  # a pipe closed by its reader is found out here, where typer ends quietly, and not at exit
+
+
+@app.command()
+def simulate(
+    *,
+    carrier: Annotated[str, typer.Option(help="which carrier to be, like twilio")],
+    profile: Annotated[str, typer.Option(help="how badly to behave: calm, storm, carrier-down ...")] = "storm",
+    webhook_url: Annotated[str | None, typer.Option(help="where your app takes receipts and replies")] = None,
+    port: Annotated[int, typer.Option(help="0: any that is free")] = 8025,
+    host: Annotated[str, typer.Option(help="whom to listen to: this machine alone, unless you say otherwise")] = (
+        "127.0.0.1"
+    ),
+    seed: Annotated[int, typer.Option(help="of everything that is left to chance")] = 1,
+    speed: Annotated[float, typer.Option(help="how much faster receipts come: 60 makes an hour a minute")] = 1.0,
+    limit: Annotated[int | None, typer.Option(help="end after this many messages and their webhooks")] = None,
+) -> None:
+    """Be a carrier that misbehaves: take messages over HTTP, and post signed webhooks back."""
+    import asyncio  # noqa: PLC0415 - a report needs none of this
+
+    from campaignkit.testing.server import serve  # noqa: PLC0415 - the same
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(
+            serve(
+                carrier,
+                profile=profile,
+                webhook_url=webhook_url,
+                port=port,
+                host=host,
+                seed=seed,
+                speed=speed,
+                limit=limit,
+                say=lambda text: print(text, flush=True),
+            )
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,0 +1,91 @@
+"""Carriers: who takes our messages and reports on them.
+
+Each is an object of pure functions; `Gateway` and `AsyncGateway` are what waits for them.
+Names are loaded on first use, so that a host pays only for the carriers it constructs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from campaignkit.backends.carriers.aws import Aws
+    from campaignkit.backends.carriers.gateway import AsyncGateway, Gateway, RateLimit
+    from campaignkit.backends.carriers.infobip import Infobip
+    from campaignkit.backends.carriers.messagebird import MessageBird
+    from campaignkit.backends.carriers.plivo import Plivo
+    from campaignkit.backends.carriers.port import (
+        Carrier,
+        Headers,
+        Refusal,
+        Request,
+        Response,
+        Submission,
+        UnverifiedWebhook,
+    )
+    from campaignkit.backends.carriers.sinch import Sinch
+    from campaignkit.backends.carriers.smpp import Smpp
+    from campaignkit.backends.carriers.telnyx import Telnyx
+    from campaignkit.backends.carriers.twilio import Twilio
+    from campaignkit.backends.carriers.vonage import Vonage
+    from campaignkit.backends.carriers.vonagesms import VonageSms
+
+_MODULE_OF = {
+    "AsyncGateway": "gateway",
+    "Aws": "aws",
+    "Carrier": "port",
+    "Gateway": "gateway",
+    "Headers": "port",
+    "Infobip": "infobip",
+    "MessageBird": "messagebird",
+    "Plivo": "plivo",
+    "RateLimit": "gateway",
+    "Refusal": "port",
+    "Request": "port",
+    "Response": "port",
+    "Sinch": "sinch",
+    "Smpp": "smpp",
+    "Submission": "port",
+    "Telnyx": "telnyx",
+    "Twilio": "twilio",
+    "UnverifiedWebhook": "port",
+    "Vonage": "vonage",
+    "VonageSms": "vonagesms",
+}
+
+__all__ = [
+    "AsyncGateway",
+    "Aws",
+    "Carrier",
+    "Gateway",
+    "Headers",
+    "Infobip",
+    "MessageBird",
+    "Plivo",
+    "RateLimit",
+    "Refusal",
+    "Request",
+    "Response",
+    "Sinch",
+    "Smpp",
+    "Submission",
+    "Telnyx",
+    "Twilio",
+    "UnverifiedWebhook",
+    "Vonage",
+    "VonageSms",
+]
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

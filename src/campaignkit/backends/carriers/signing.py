@@ -1,0 +1,77 @@
+"""Signatures: comparing in constant time, and the kinds that more than one carrier uses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from campaignkit.errors import MissingExtra
+
+TOLERANCE: Final = timedelta(seconds=300)
+"""How far a signed time may lie from ours, either way."""
+
+_BLOCK: Final = 64  # bytes of the smallest block of a hash that these tokens use
+
+
+def same(given: str | bytes, expected: str | bytes) -> bool:
+    """Return whether two signatures are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(_bytes(given), _bytes(expected))
+
+
+def any_same(given: Iterable[str | bytes], expected: Sequence[str | bytes]) -> bool:
+    """Return whether any given signature is any of those expected; all are compared, whichever matches."""
+    return sum(same(one, other) for one in given for other in expected) > 0
+
+
+def signature(secret: str | bytes, message: bytes, digest: str) -> bytes:
+    """Return an HMAC."""
+    return hmac.digest(_bytes(secret), message, digest)
+
+
+def base64_signature(secret: str | bytes, message: bytes, digest: str) -> str:
+    """Return an HMAC in base64."""
+    return base64.b64encode(signature(secret, message, digest)).decode()
+
+
+def sha256_hex(body: bytes) -> str:
+    """Return the SHA-256 of some bytes in hex."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def is_fresh(seconds: str | None, now: datetime, tolerance: timedelta = TOLERANCE) -> bool:
+    """Return whether a signed time, in whole seconds since 1970, is near ours."""
+    if seconds is None or not (seconds.isascii() and seconds.isdecimal() and len(seconds) <= 11):  # noqa: PLR2004
+        return False
+    return abs(now.timestamp() - int(seconds)) <= tolerance.total_seconds()
+
+
+def read_jwt(token: str, secrets: Sequence[str], algorithms: Sequence[str]) -> dict[str, Any] | None:
+    """Return the claims of a JSON Web Token that one of the secrets signed, None for any other.
+
+    Its times are not checked: PyJWT would ask the clock. Compare them with your own.
+    """
+    try:
+        import jwt  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MissingExtra("pyjwt", "signatures", "checking this carrier's webhooks") from None
+    if not token.isascii():
+        return None
+    options: Any = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss"), False)
+    for one in secrets:
+        # An HMAC fills its key up with zeros itself; done before, PyJWT has no short key to warn about,
+        # and a warning that the host made an error would be raised in the middle of a webhook.
+        key = _bytes(one).ljust(_BLOCK, b"\0")
+        try:
+            claims = jwt.decode(token, key, algorithms=list(algorithms), options=options)
+        except (jwt.PyJWTError, RecursionError):  # a header of brackets alone; later PyJWTs catch it themselves
+            continue
+        return claims
+    return None
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
