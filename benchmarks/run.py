@@ -21,7 +21,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow.compute as pc
-from benchmarks import data
+from benchmarks import carriers, data
 
 import campaignkit as ck
 
@@ -538,6 +538,8 @@ def main() -> None:
         "live": lambda: live(200_000 // scale),
         "imports": imports,
         "phones": lambda: phones(20_000 // scale),
+        "webhooks": lambda: carriers.webhooks(20_000 // scale),
+        "gateways": lambda: carriers.gateways(2_000 // scale),
     }
     print(f"{'path':<72} ratio       ours       hand")
     for name, part in parts.items():

@@ -145,6 +145,7 @@ def test_plain_errors_survive_pickling(error):
         ("content_type", 415),
         ("size", 413),
         ("malformed", 400),
+        ("unavailable", 503),
     ],
 )
 def test_a_rejected_webhook_says_what_to_answer(reason, status):

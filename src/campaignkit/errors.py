@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 80
 
-RejectReason = Literal["signature", "timestamp", "method", "content_type", "size", "malformed"]
+RejectReason = Literal["signature", "timestamp", "method", "content_type", "size", "malformed", "unavailable"]
 _STATUS_OF: Final[dict[RejectReason, int]] = {
     "signature": 403,
     "timestamp": 403,
@@ -31,6 +31,7 @@ _STATUS_OF: Final[dict[RejectReason, int]] = {
     "content_type": 415,
     "size": 413,
     "malformed": 400,
+    "unavailable": 503,
 }
 
 
@@ -81,7 +82,8 @@ class WebhookRejected(CampaignKitError, PermissionError):
     answer the sender with `status` and an empty body.
 
     Attributes:
-        reason: ``signature``, ``timestamp``, ``method``, ``content_type``, ``size`` or ``malformed``.
+        reason: ``signature``, ``timestamp``, ``method``, ``content_type``, ``size``, ``malformed``, or
+            ``unavailable`` when what it is checked with cannot be had now: the carrier comes again.
         status: the HTTP status to answer with.
     """
 

@@ -21,7 +21,7 @@ from typing import Self
 
 import attrs
 
-LONGEST = 10.0
+LONGEST = 20.0
 CHUNK = 64
 
 

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import gzip
 import json
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -359,16 +360,20 @@ def raising(error):
         lambda _: b"<html>",
         lambda _: "text",
         lambda _: None,
-        lambda _: issued(STRANGER),
         lambda _: issued(ec.generate_private_key(ec.SECP256R1())),
         lambda _: issued(rsa.generate_private_key(public_exponent=65537, key_size=1024)),  # noqa: S505 - the point
     ],
 )
 def test_a_certificate_that_is_none(fetch):
-    """Whatever goes wrong with the certificate: the post is rejected, and no other error leaves."""
+    """Whatever goes wrong with the certificate: the post is rejected, to come again, and no other error leaves."""
     carrier = made(certificate=fetch)
 
-    assert reason_of(posted(DELIVERED), carrier=carrier) == "signature"
+    assert reason_of(posted(DELIVERED), carrier=carrier) == "unavailable"
+
+
+def test_a_certificate_of_somebody_else():
+    """A certificate whose key did not sign the post proves nothing."""
+    assert reason_of(posted(DELIVERED), carrier=made(certificate=lambda _: issued(STRANGER))) == "signature"
 
 
 def test_a_certificate_that_failed_is_fetched_again():
@@ -376,7 +381,7 @@ def test_a_certificate_that_failed_is_fetched_again():
     answers = [b"<html>", certificate(CERTIFICATE_URL)]
     carrier = made(certificate=lambda _: answers.pop(0))
 
-    assert reason_of(posted(DELIVERED), carrier=carrier) == "signature"
+    assert reason_of(posted(DELIVERED), carrier=carrier) == "unavailable"
     assert len(carrier.events(posted(DELIVERED), now=NOW)) == 1
 
 
@@ -988,6 +993,14 @@ def test_the_dialect_needs_its_own_certificate():
         AwsDialect(made(certificate=lambda _: b""))
     with pytest.raises(LookupError):
         certificate("https://sns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem")
+
+
+def test_the_dialects_certificate_is_the_same_everywhere():
+    """A simulator in another process signs with the same key, so that its posts are believed here."""
+    code = "from campaignkit.testing.dialects.aws import *; print(certificate(CERTIFICATE_URL).decode(), end='')"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)  # noqa: S603 - ourselves
+
+    assert other.stdout.split() == certificate(CERTIFICATE_URL).split()
 
 
 def test_the_dialects_words_are_in_the_tables():

@@ -61,6 +61,19 @@ def test_the_docs_carrier_holds_the_contract(acme):
     assert broken(acme()) == {}
 
 
+def test_a_carrier_without_replies_gives_none(acme):
+    """A carrier that brings no replies leaves ``reply`` out, and one that sends must say what it accepts with."""
+    contract = acme()
+    contract.reply = None
+
+    assert broken(contract) == {}
+
+    contract.taken = None
+    assert set(broken(contract).values()) == {
+        "taken is missing: give the answer with which this carrier accepts a message"
+    }
+
+
 def test_every_promise_is_a_sentence():
     """Each test of the contract has a docstring of one line, because together they are the specification."""
     for name in PROMISES:
@@ -71,7 +84,7 @@ def test_every_promise_is_a_sentence():
 
 REJECTS = 'raise self.rejected("signature", "Acme-Signature does not match time and body")'
 NEVER_FRESH = ("if not is_fresh(time, now):", "if False:")
-WORDS = """    def decode(self, response):
+DECODE = """    def decode(self, response):
         from campaignkit.models import Outcome
         {body}
         return super().decode(response)
@@ -123,7 +136,7 @@ BROKEN = {
     ),
     "fails on what is missing": ([('said.need("id")', 'said["id"]')], "test_signed_junk_is_rejected_and_nothing_else"),
     "treats 500 as refused": (
-        [("    def _accepted(self", WORDS.format(body="if response.status >= 500: return self._refused(None, '')"))],
+        [("    def _accepted(self", DECODE.format(body="if response.status >= 500: return self._refused(None, '')"))],
         "test_what_may_have_been_taken_is_unknown",
     ),
     "treats any 2xx as taken": (
@@ -131,15 +144,15 @@ BROKEN = {
         "test_a_success_nobody_can_read_is_unknown",
     ),
     "treats 429 as final": (
-        [("    def _accepted(self", WORDS.format(body="if response.status == 429: return self._refused('x', '')"))],
+        [("    def _accepted(self", DECODE.format(body="if response.status == 429: return self._refused('x', '')"))],
         "test_too_many_requests_is_refused_for_now",
     ),
     "treats a proxy's page as refused": (
-        [("    def _accepted(self", WORDS.format(body="if response.status == 404: return self._refused('x', '')"))],
+        [("    def _accepted(self", DECODE.format(body="if response.status == 404: return self._refused('x', '')"))],
         "test_an_error_page_of_somebody_else_is_unknown",
     ),
     "treats 401 as final": (
-        [("    def _accepted(self", WORDS.format(body="if response.status == 401: return self._refused('x', '')"))],
+        [("    def _accepted(self", DECODE.format(body="if response.status == 401: return self._refused('x', '')"))],
         "test_wrong_credentials_are_about_the_account",
     ),
     "cannot read its own refusal": (

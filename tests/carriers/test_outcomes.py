@@ -23,7 +23,8 @@ ACCOUNT = f"AC{'0' * 32}"
 MESSAGE = Message(status="queued", to="+12025550143", sender="+12025550100", text="Hello")
 ATTEMPT = Attempt(attempt_id="a-1")
 TOKEN = "made-up-token-0123456789"
-SOON = 0.3
+PATIENT = 10.0
+SOON = 0.6
 
 
 def http(status: str, body: bytes, *headers: str, length: int | None = None, version: str = "1.1") -> bytes:
@@ -47,6 +48,7 @@ class Case:
     Attributes:
         arrives: how many whole requests the far end gets; None when there is no far end.
         sends: how many messages are sent; the last one counts.
+        timeout: of each try; short only where it is what ends the try.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Case:
     arrives: int = 1
     url: str = "http://127.0.0.1:{port}"
     sends: int = 1
+    timeout: float = PATIENT
 
 
 CASES = [
@@ -65,20 +68,20 @@ CASES = [
     Case(name="cut in the request's body", fault=Fault(cut_request=380), arrives=0),
     Case(name="cut in the answer's headers", fault=Fault(cut_answer=30)),
     Case(name="cut in the answer's body", fault=Fault(cut_answer=HEAD + 10)),
-    Case(name="black hole", fault=Fault(black_hole=True)),
+    Case(name="black hole", fault=Fault(black_hole=True), timeout=SOON),
     Case(name="reset", fault=Fault(reset=True)),
-    Case(name="slow drip", fault=Fault(drip_after=HEAD + 5)),
+    Case(name="slow drip", fault=Fault(drip_after=HEAD + 5), timeout=SOON),
     Case(name="half close", fault=Fault(half_close=True)),
     Case(name="idle connection closed as the request is written", fault=Fault(close_at_second=True), sends=2),
     Case(name="length untrue: too long", answer=UNTRUE),
     Case(name="length untrue: too short", answer=http("201 CREATED", CREATED, "Connection: close", length=20)),
     Case(name="TLS", fault=Fault(tls=True), url="https://localhost:{tls_port}", expected="temporary", arrives=0),
-    Case(name="TLS with who speaks none", url="https://localhost:{port}", expected="temporary", arrives=0),
+    Case(name="TLS with who is silent", url="https://localhost:{port}", expected="temporary", arrives=0, timeout=SOON),
     Case(name="refused", url="http://127.0.0.1:{closed}", expected="temporary", arrives=0),
     Case(name="DNS", url="https://carrier.invalid", expected="temporary", arrives=0),
     Case(name="redirect 301", answer=http("301 Moved", b"", "Location: http://127.0.0.1:{elsewhere}/")),
     Case(name="redirect 307", answer=http("307 Temporary", CREATED, "Location: http://127.0.0.1:{elsewhere}/")),
-    Case(name="100 and never more", answer=b"HTTP/1.1 100 Continue\r\n\r\n"),
+    Case(name="100 and never more", answer=b"HTTP/1.1 100 Continue\r\n\r\n", timeout=SOON),
     Case(
         name="HTTP/1.0 that ends by closing", answer=http("201 C", CREATED, length=-1, version="1.0"), expected="taken"
     ),
@@ -125,22 +128,22 @@ def carrier_at(line: Line, url: str) -> Twilio:
     return Twilio(account_sid=ACCOUNT, auth_token=TOKEN, api_url=url.format(**ports))
 
 
-def by_thread(carrier: Twilio, sends: int) -> Submission:
+def by_thread(carrier: Twilio, sends: int, timeout: float) -> Submission:
     """Send through `Gateway`."""
-    with Gateway(carrier, timeout=SOON, sleep=lambda _: None) as gateway:
+    with Gateway(carrier, timeout=timeout, sleep=lambda _: None) as gateway:
         said = [gateway.send(MESSAGE, ATTEMPT) for _ in range(sends)][-1]
         assert nothing_in_use(gateway)
     return said
 
 
-def by_task(carrier: Twilio, sends: int, transport: str) -> Submission:
+def by_task(carrier: Twilio, sends: int, timeout: float, transport: str) -> Submission:
     """Send through `AsyncGateway`."""
 
     async def nap(_: float) -> None:
         pass
 
     async def send() -> Submission:
-        async with AsyncGateway(carrier, timeout=SOON, transport=transport, sleep=nap) as gateway:
+        async with AsyncGateway(carrier, timeout=timeout, transport=transport, sleep=nap) as gateway:
             said = [await gateway.send(MESSAGE, ATTEMPT) for _ in range(sends)][-1]
             assert nothing_in_use(gateway)
         return said
@@ -162,8 +165,8 @@ def nothing_in_use(gateway: Gateway | AsyncGateway) -> bool:
 
 GATEWAYS = {
     "Gateway": by_thread,
-    "AsyncGateway": lambda carrier, sends: by_task(carrier, sends, "httpx"),
-    "fast": lambda carrier, sends: by_task(carrier, sends, "fast"),
+    "AsyncGateway": lambda *how: by_task(*how, "httpx"),
+    "fast": lambda *how: by_task(*how, "fast"),
 }
 
 
@@ -175,7 +178,7 @@ def test_each_broken_line_has_its_outcome(line, case, gateway):
     line.fault = case.fault
     line.answer = case.answer.replace(b"{elsewhere}", str(line.elsewhere).encode())
 
-    said = GATEWAYS[gateway](carrier_at(line, case.url), case.sends)
+    said = GATEWAYS[gateway](carrier_at(line, case.url), case.sends, case.timeout)
 
     assert (case.expected, case.arrives) == (str(said.refusal or said.outcome), len(line.requests)), said.detail
     assert said.tries == (3 if case.expected == "temporary" else 1)
@@ -196,7 +199,7 @@ def test_many_sends_reuse_their_connection(line, gateway):
     line.clear()
     line.answer = TAKEN
 
-    said = GATEWAYS[gateway](carrier_at(line, "http://127.0.0.1:{port}"), 5)
+    said = GATEWAYS[gateway](carrier_at(line, "http://127.0.0.1:{port}"), 5, PATIENT)
 
     assert said.outcome is Outcome.TAKEN
     assert len(line.requests) == 5
@@ -211,7 +214,7 @@ def test_the_environment_is_not_read(line, gateway, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{line.elsewhere}")
 
-    said = GATEWAYS[gateway](carrier_at(line, "http://127.0.0.1:{port}"), 1)
+    said = GATEWAYS[gateway](carrier_at(line, "http://127.0.0.1:{port}"), 1, PATIENT)
 
     assert said.outcome is Outcome.TAKEN
     assert line.calls_elsewhere == 0
@@ -226,7 +229,7 @@ def test_logs_hold_no_secret_and_above_debug_no_person(line, gateway, caplog):
     for fault in (Fault(), Fault(reset=True), Fault(black_hole=True)):
         line.clear()
         line.fault, line.answer = fault, TAKEN
-        said = GATEWAYS[gateway](carrier_at(line, "http://127.0.0.1:{port}"), 1)
+        said = GATEWAYS[gateway](carrier_at(line, "http://127.0.0.1:{port}"), 1, SOON)
         shown += f"{said!r} {said.detail}"
 
     assert line.requests

@@ -586,9 +586,7 @@ def _without(secrets: list[str], shown: list[str]) -> None:
 
 
 def _timeless(event: Event) -> Event:
-    if isinstance(event, Receipt):
-        return attrs.evolve(event, received_at=None)
-    return event
+    return attrs.evolve(event, received_at=None) if isinstance(event, Receipt) else event
 
 
 def _adopted(event: Event) -> Event:

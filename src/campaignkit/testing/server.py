@@ -17,8 +17,9 @@ import contextlib
 import json
 import socket
 import struct
+import sys
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -50,7 +51,7 @@ _AT_ONCE: Final = 10
 _PATIENCE: Final = 15.0
 _NO_ADDRESS: Final = 0
 _UNREACHABLE: Final = 502
-_RESET: Final = struct.pack("ii", 1, 0)
+_RESET: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # a linger of no seconds
 
 
 class SimulatorServer:
@@ -111,10 +112,9 @@ class SimulatorServer:
     # --- requests to the carrier
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         # A task of asyncio's server that ends cancelled, or with an error, is reported as a bug.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             self._talking += 1

@@ -33,6 +33,7 @@ from campaignkit.consent import match_keyword
 from campaignkit.errors import InvalidValue, WebhookRejected, shown
 from campaignkit.models import Keyword
 from campaignkit.testing.clock import Clock, VirtualClock
+from campaignkit.testing.dialects import get_dialect
 from campaignkit.testing.dialects.base import Dialect, Submitted, Why
 from campaignkit.testing.exchange import Exchange, Fault
 from campaignkit.testing.ledger import Asked, Ledger, Posted, Taken
@@ -85,16 +86,15 @@ class Simulator:
     """A carrier, simulated.
 
     Args:
-        dialect: whose side it takes, such as ``TwilioDialect()``. Its ``carrier`` is what your
-            app sends and receives with.
+        dialect: whose side it takes: a name of `DIALECTS`, for an account that is made up, or a
+            dialect of your own making. Its ``carrier`` is what your app sends and receives with.
         profile: the name of one of `WEATHERS`, or a `Weather` of your own.
         seed: of everything that is left to chance.
         clock: shared with whatever else must live in the same time.
         pace: how much faster receipts come than they would.
 
     >>> import campaignkit as ck, httpx
-    >>> from campaignkit.testing.dialects.twilio import TwilioDialect
-    >>> simulator = Simulator(TwilioDialect(), profile=Weather(failed=0))
+    >>> simulator = Simulator("twilio", profile=Weather(failed=0))
     >>> carrier = simulator.carrier
     >>> message = ck.Message(status="pending", to="+12025550143", sender="+12025550100", text="Hello")
     >>> request = carrier.encode(message, ck.Attempt(attempt_id="a-1"))
@@ -110,7 +110,7 @@ class Simulator:
 
     def __init__(
         self,
-        dialect: Dialect,
+        dialect: str | Dialect,
         *,
         profile: str | Weather = "calm",
         seed: int = 1,
@@ -119,8 +119,8 @@ class Simulator:
     ) -> None:
         if not pace > 0:
             raise InvalidValue(f"pace is {shown(pace)}: must be above 0; 60 makes an hour a minute")
-        self.dialect = dialect
-        self.carrier = dialect.carrier
+        self.dialect = get_dialect(dialect)() if isinstance(dialect, str) else dialect
+        self.carrier = self.dialect.carrier
         self.weather = get_weather(profile)
         self.clock = clock or VirtualClock()
         self.ledger = Ledger()

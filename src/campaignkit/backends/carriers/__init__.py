@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from campaignkit.backends.carriers.aws import Aws
-    from campaignkit.backends.carriers.gateway import AsyncGateway, Gateway, RateLimit
+    from campaignkit.backends.carriers.gateway import AsyncGateway, Gateway, fetch_certificate
+    from campaignkit.backends.carriers.ratelimit import RateLimit
     from campaignkit.backends.carriers.infobip import Infobip
     from campaignkit.backends.carriers.messagebird import MessageBird
     from campaignkit.backends.carriers.plivo import Plivo
@@ -40,7 +41,7 @@ _MODULE_OF = {
     "Infobip": "infobip",
     "MessageBird": "messagebird",
     "Plivo": "plivo",
-    "RateLimit": "gateway",
+    "RateLimit": "ratelimit",
     "Refusal": "port",
     "Request": "port",
     "Response": "port",
@@ -52,6 +53,7 @@ _MODULE_OF = {
     "UnverifiedWebhook": "port",
     "Vonage": "vonage",
     "VonageSms": "vonagesms",
+    "fetch_certificate": "gateway",
 }
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "UnverifiedWebhook",
     "Vonage",
     "VonageSms",
+    "fetch_certificate",
 ]
 
 

@@ -168,7 +168,7 @@ class Aws(Carrier):
         configuration_set: whose event destination is a topic of SNS; no receipt comes without.
         topic_arns: the topics whose posts are believed, of receipts and of replies.
         certificate: returns what is at an address of SNS, a certificate in PEM. It is called
-            while a webhook is checked, once for each address; whatever it raises rejects the webhook.
+            while a webhook is checked, once for each address; whatever it raises rejects the webhook as ``unavailable``.
         message_type: TRANSACTIONAL or PROMOTIONAL, where the sender takes both.
         time_to_live: seconds after which a message that has not gone out is dropped, 72 hours if left out.
         api_url: another address to send to, such as a private one.
@@ -320,7 +320,7 @@ class Aws(Carrier):
             pem = self._fetched.get(url) or self.certificate(url)
             key, first, last = _read_certificate(pem)
         except Exception as error:
-            raise self.rejected("signature", "the certificate cannot be fetched or read") from error
+            raise self.rejected("unavailable", "the certificate cannot be fetched or read") from error
         if not first <= now <= last:
             raise self.rejected("signature", "the certificate is not valid now")
         if len(self._fetched) >= _MOST_CERTIFICATES:

@@ -28,10 +28,10 @@ import functools
 import random as chance
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, cast
 
 import anyio
 import attrs
@@ -301,10 +301,10 @@ class Gateway(_Twin):
         else:
             response = via.send(request, stream=True, follow_redirects=False)
         try:
-            if not outcomes.is_readable(response):
-                return response, None
+            if response.is_stream_consumed or not outcomes.is_readable(response):
+                return response, outcomes.body_of(response)
             body = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in cast("Iterable[bytes]", response.stream):
                 body += chunk
                 if len(body) > outcomes.MOST_ANSWER:
                     return response, None
@@ -468,10 +468,10 @@ class AsyncGateway(_Twin):
             else:
                 response = await via.send(request, stream=True, follow_redirects=False)
             try:
-                if not outcomes.is_readable(response):
-                    return response, None
+                if response.is_stream_consumed or not outcomes.is_readable(response):
+                    return response, outcomes.body_of(response)
                 body = bytearray()
-                async for chunk in response.aiter_bytes():
+                async for chunk in cast("AsyncIterable[bytes]", response.stream):
                     body += chunk
                     if len(body) > outcomes.MOST_ANSWER:
                         return response, None
@@ -539,7 +539,7 @@ def _fetched(transport: httpx.BaseTransport, url: str) -> bytes:
             if response.status_code != httpx.codes.OK or not outcomes.is_readable(response):
                 raise ConnectionError(f"the certificate cannot be fetched: HTTP {response.status_code}")
             body = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in cast("Iterable[bytes]", response.stream):
                 body += chunk
                 if len(body) > outcomes.MOST_ANSWER or time.monotonic() > until:
                     raise ConnectionError("the certificate is too long, or comes too slowly")

@@ -121,6 +121,13 @@ def is_readable(response: httpx.Response) -> bool:
     return packing.strip().lower() == "identity"
 
 
+def body_of(response: httpx.Response) -> bytes | None:
+    """Return the body of an answer that is not to be read from the network: somebody has read it, or nobody may."""
+    if not is_readable(response) or len(response.content) > MOST_ANSWER:
+        return None
+    return response.content
+
+
 def retry_after(value: str, now: datetime) -> float | None:
     """Return the seconds that a ``Retry-After`` asks to wait, at most a day; None when it is nonsense.
 

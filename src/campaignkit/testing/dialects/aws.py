@@ -29,6 +29,9 @@ from campaignkit.testing.dialects.base import Dialect, Submitted, Why
 CERTIFICATE_URL: Final = f"https://sns.us-east-1.amazonaws.com/SimpleNotificationService-{'0' * 32}.pem"
 TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:campaigns"
 
+_PRIMES: Final = (2**1024 - 105, 2**1024 - 2**1000 - 761)
+"""The made-up key: everybody who reads this file can sign with it, and so can a simulator in another process."""
+
 _REFUSED: Mapping[Why, tuple[str, str | None, str]] = {
     Why.BUSY: ("ThrottlingException", None, "Rate exceeded"),
     Why.INVALID_NUMBER: ("ValidationException", "INVALID_PARAMETER", "Invalid destination phone number"),
@@ -55,9 +58,24 @@ def certificate(url: str) -> bytes:
     return _issued()[1]
 
 
+def _key() -> rsa.RSAPrivateKey:
+    p, q = _PRIMES
+    e = 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    return rsa.RSAPrivateNumbers(
+        p=p,
+        q=q,
+        d=d,
+        dmp1=rsa.rsa_crt_dmp1(d, p),
+        dmq1=rsa.rsa_crt_dmq1(d, q),
+        iqmp=rsa.rsa_crt_iqmp(p, q),
+        public_numbers=rsa.RSAPublicNumbers(e, p * q),
+    ).private_key()
+
+
 @functools.cache
 def _issued() -> tuple[rsa.RSAPrivateKey, bytes]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = _key()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
     made = (
         x509.CertificateBuilder()
@@ -73,7 +91,7 @@ def _issued() -> tuple[rsa.RSAPrivateKey, bytes]:
 
 
 class AwsDialect(Dialect):
-    """AWS, answering; its posts are signed with a key made for this process."""
+    """AWS, answering; its posts are signed with a key that is no secret."""
 
     carrier: Aws
 
