@@ -322,15 +322,17 @@ def _maybe(check: _Check) -> Any:
 
 
 @functools.cache
-def _checks(noun: type[attrs.AttrsInstance]) -> tuple[tuple[str, object, _Check], ...]:
-    return tuple((f.name, f.default, f.metadata[_CHECK]) for f in attrs.fields(noun) if _CHECK in f.metadata)
+def _checks(noun: type[attrs.AttrsInstance]) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+    checked = [field for field in attrs.fields(noun) if _CHECK in field.metadata]
+    values_of = operator.attrgetter(*(field.name for field in checked))
+    return values_of, tuple((field.name, field.default, field.metadata[_CHECK]) for field in checked)
 
 
 def _check_fields(noun: attrs.AttrsInstance) -> None:
     # One loop after __init__ instead of an attrs converter on each field: most fields of most
     # messages are left out, and this way each of them costs a comparison (5 us a message against 20).
-    for name, default, check in _checks(type(noun)):
-        value = getattr(noun, name)
+    values_of, checks = _checks(type(noun))
+    for value, (name, default, check) in zip(values_of(noun), checks, strict=True):
         if value is default:
             continue
         kept = check(name, value)

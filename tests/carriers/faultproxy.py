@@ -59,10 +59,12 @@ class Line:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._servers: list[asyncio.Server] = []
+        self.open = 0
         self.clear()
 
     def clear(self) -> None:
-        """Forget the case before."""
+        """Forget the case before, once its connections are closed."""
+        self.settled()
         self.fault = Fault()
         self.answer = b""
         self.requests: list[bytes] = []
@@ -103,12 +105,17 @@ class Line:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # closed sockets are let go of in the loop's next rounds
 
     async def _listen(self, handle, tls: ssl.SSLContext | None = None) -> int:
         async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.IncompleteReadError):
-                async with asyncio.timeout(LONGEST):
-                    await handle(reader, writer)
+                try:
+                    async with asyncio.timeout(LONGEST):
+                        await handle(reader, writer)
+                except asyncio.CancelledError:
+                    writer.transport.abort()  # at the end: no time for manners
+                    raise
             writer.close()
 
         server = await asyncio.start_server(guarded, "127.0.0.1", 0, ssl=tls)
@@ -140,16 +147,16 @@ class Line:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
         self.connections += 1
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._far)
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._far)
             there = asyncio.ensure_future(self._request(reader, far_writer))
             back = asyncio.ensure_future(self._answer(far_reader, writer))
             _, waiting = await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
-            far_writer.close()
         finally:
+            far_writer.close()
             self.open -= 1
 
     async def _request(self, reader: asyncio.StreamReader, far: asyncio.StreamWriter) -> None:

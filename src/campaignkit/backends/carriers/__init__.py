@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from campaignkit.backends.carriers.aws import Aws
     from campaignkit.backends.carriers.gateway import AsyncGateway, Gateway, fetch_certificate
-    from campaignkit.backends.carriers.ratelimit import RateLimit
     from campaignkit.backends.carriers.infobip import Infobip
     from campaignkit.backends.carriers.messagebird import MessageBird
     from campaignkit.backends.carriers.plivo import Plivo
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         Submission,
         UnverifiedWebhook,
     )
+    from campaignkit.backends.carriers.ratelimit import RateLimit
     from campaignkit.backends.carriers.sinch import Sinch
     from campaignkit.backends.carriers.smpp import Smpp
     from campaignkit.backends.carriers.telnyx import Telnyx

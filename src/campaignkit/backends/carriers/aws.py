@@ -42,7 +42,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -66,7 +65,7 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import sha256_hex, signature
-from campaignkit.backends.carriers.wire import EARLY, Fields, e164, moment_of, read_json
+from campaignkit.backends.carriers.wire import EARLY, Fields, e164, json_bytes, moment_of, read_json
 from campaignkit.errors import InvalidValue, MissingExtra, shown
 from campaignkit.models import ATTEMPT_ID, EXACT, Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import classify
@@ -168,7 +167,8 @@ class Aws(Carrier):
         configuration_set: whose event destination is a topic of SNS; no receipt comes without.
         topic_arns: the topics whose posts are believed, of receipts and of replies.
         certificate: returns what is at an address of SNS, a certificate in PEM. It is called
-            while a webhook is checked, once for each address; whatever it raises rejects the webhook as ``unavailable``.
+            while a webhook is checked, once for each address; whatever it raises rejects the
+            webhook as ``unavailable``.
         message_type: TRANSACTIONAL or PROMOTIONAL, where the sender takes both.
         time_to_live: seconds after which a message that has not gone out is dropped, 72 hours if left out.
         api_url: another address to send to, such as a private one.
@@ -229,7 +229,7 @@ class Aws(Carrier):
             "Context": {ATTEMPT: attempt.attempt_id} if attempt.attempt_id else None,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        body = json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json_bytes(given)
         url = f"{(self.api_url or self._endpoint()).rstrip('/')}/"
         return Request("POST", url, self._headers(url, body, attempt.started_at), body)
 

@@ -36,7 +36,6 @@ taken is safe. So a duplicate was taken before; if it was rejected before, its r
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import ClassVar, Final
 
@@ -55,7 +54,7 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import any_same
-from campaignkit.backends.carriers.wire import Fields, e164, moment_of, read_json
+from campaignkit.backends.carriers.wire import Fields, e164, json_bytes, moment_of, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import code_table
@@ -126,7 +125,7 @@ class Infobip(Carrier):
             destination["messageId"] = attempt.attempt_id
             sent["webhooks"] = {"callbackData": attempt.attempt_id}
         headers = {"Authorization": f"App {newest(self.api_key)}", "Content-Type": JSON, "Accept": JSON}
-        body = json.dumps({"messages": [sent]}, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json_bytes({"messages": [sent]})
         return Request("POST", f"{self.api_url.rstrip('/')}/sms/3/messages", headers, body)
 
     def _accepted(self, answer: Fields) -> Submission:

@@ -35,7 +35,6 @@ There is no idempotency key: what may have been taken is unknown, and stays so u
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -62,13 +61,21 @@ from campaignkit.backends.carriers.signing import (
     same,
     sha256_hex,
 )
-from campaignkit.backends.carriers.wire import Fields, e164, form_fields, form_text, moment_of, read_form
+from campaignkit.backends.carriers.wire import (
+    FORM,
+    Fields,
+    e164,
+    form_fields,
+    form_text,
+    json_bytes,
+    moment_of,
+    read_form,
+)
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import code_table
 
 API_URL: Final = "https://rest.messagebird.com"
-FORM: Final = "application/x-www-form-urlencoded"
 ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 ISSUER: Final = "MessageBird"
 MOST_TEXT: Final = 1377
@@ -143,7 +150,7 @@ class MessageBird(Carrier):
             "POST",
             f"{self.api_url}/{path}",
             headers,
-            json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+            json_bytes(body),
         )
 
     def _originator(self, message: Message) -> str:

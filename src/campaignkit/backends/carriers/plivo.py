@@ -28,7 +28,6 @@ There is no idempotency key: what may have been taken is unknown, and stays so u
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -51,12 +50,11 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import any_same, base64_signature
-from campaignkit.backends.carriers.wire import Fields, e164, form_text, read_form
+from campaignkit.backends.carriers.wire import FORM, Fields, e164, form_text, json_bytes, read_form
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import Attempt, Keyword, Message, Reply
 
 API_URL: Final = "https://api.plivo.com"
-FORM: Final = "application/x-www-form-urlencoded"
 MOST_TEXT: Final = 1600
 MOST_UNICODE: Final = 737
 MOST_MEDIA: Final = 10
@@ -122,7 +120,7 @@ class Plivo(Carrier):
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
-        body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json_bytes(sent)
         return Request("POST", f"{self.api_url}/v1/Account/{self.auth_id}/Message/", headers, body)
 
     def _accepted(self, answer: Fields) -> Submission:

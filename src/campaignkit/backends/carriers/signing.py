@@ -34,7 +34,7 @@ def signature(secret: str | bytes, message: bytes, digest: str) -> bytes:
 
 def base64_signature(secret: str | bytes, message: bytes, digest: str) -> str:
     """Return an HMAC in base64."""
-    return base64.b64encode(signature(secret, message, digest)).decode()
+    return base64.b64encode(hmac.digest(_bytes(secret), message, digest)).decode()
 
 
 def sha256_hex(body: bytes) -> str:

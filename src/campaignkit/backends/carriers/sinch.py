@@ -34,7 +34,6 @@ There is no idempotency key: what may have been taken is unknown, and stays so u
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar, Final
@@ -55,7 +54,7 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import any_same, base64_signature, is_fresh
-from campaignkit.backends.carriers.wire import Fields, e164, moment_of, read_json
+from campaignkit.backends.carriers.wire import Fields, e164, json_bytes, moment_of, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import status_table
@@ -122,7 +121,7 @@ class Sinch(Carrier):
         if callback:
             sent["callback_url"] = _fitting(callback)
         headers = {"Authorization": f"Bearer {newest(self.api_token)}", "Content-Type": JSON, "Accept": JSON}
-        body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json_bytes(sent)
         return Request("POST", f"{self.api_url}/xms/v1/{self.service_plan_id}/batches", headers, body)
 
     def _accepted(self, answer: Fields) -> Submission:

@@ -42,7 +42,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -63,7 +62,7 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import is_fresh
-from campaignkit.backends.carriers.wire import Fields, moment_of, read_form, read_json
+from campaignkit.backends.carriers.wire import Fields, json_bytes, moment_of, read_form, read_json
 from campaignkit.errors import InvalidValue, MissingExtra, shown
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Outcome, Receipt, Reply
 
@@ -250,7 +249,7 @@ def _attempt_in(*urls: str | None) -> str | None:
 def _json(fields: dict[str, Any]) -> bytes:
     """Return the fields that say something, always in the same bytes, because repeated ones must be the same."""
     said = {name: value for name, value in fields.items() if value}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    return json_bytes(said)
 
 
 def _base64(text: str, length: int) -> bytes | None:

@@ -28,7 +28,9 @@ There is no idempotency key: what may have been taken is unknown, and stays so u
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import ClassVar, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -48,12 +50,11 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import base64_signature, same, sha256_hex
-from campaignkit.backends.carriers.wire import Fields, form_fields, read_json
+from campaignkit.backends.carriers.wire import FORM, Fields, form_fields, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Attempt, Keyword, Message, Reply
 
 API_URL: Final = "https://api.twilio.com"
-FORM: Final = "application/x-www-form-urlencoded"
 MOST_TEXT: Final = 1600
 MOST_MEDIA: Final = 10
 
@@ -122,16 +123,17 @@ class Twilio(Carrier):
         url = self.called_url(request)
         signed = b""
         if _is_form(request):
-            signed = "".join([name + value for name, value in sorted(set(request.form))]).encode("latin-1")
+            fields = sorted(request.form)
+            if len(dict(fields)) < len(fields):
+                fields = sorted(set(fields))  # of a name and value given twice, Twilio signs one
+            signed = "".join(chain.from_iterable(fields)).encode("latin-1")
         elif not same(_body_hash(url), sha256_hex(request.body)):
             raise self.rejected("signature", "bodySHA256 is not the hash of the body")
-        possible = (
-            base64_signature(token, each.encode() + signed, "sha1")
-            for token in each_secret(self.auth_token)
-            for each in _with_and_without_port(url)
-        )
-        if not any(same(given, each) for each in possible):
-            raise self.rejected("signature", "X-Twilio-Signature does not match address and fields")
+        for token in each_secret(self.auth_token):
+            for each in _with_and_without_port(url):
+                if same(given, base64_signature(token, each.encode() + signed, "sha1")):
+                    return
+        raise self.rejected("signature", "X-Twilio-Signature does not match address and fields")
 
     def _parse(self, request: Request, now: datetime) -> list[Event]:
         fields = form_fields(request.form) if _is_form(request) else Fields(read_json(request.body))
@@ -172,12 +174,12 @@ def _body_hash(url: str) -> str:
     return parse_qs(urlsplit(url).query).get("bodySHA256", [""])[0]
 
 
-def _with_and_without_port(url: str) -> list[str]:
-    """Return an address as it is, and with its scheme's usual port written or left out: Twilio signs either."""
+def _with_and_without_port(url: str) -> Iterator[str]:
+    """Yield an address as it is, and with its scheme's usual port written or left out: Twilio signs either."""
+    yield url
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     usual = _PORTS.get(scheme, "")
     bare = host.removesuffix(usual)
-    if bare == host and ":" in host:
-        return [url]  # a port of its own
-    return [url, f"{scheme}://{bare}{usual if bare == host else ''}{slash}{path}"]
+    if bare != host or ":" not in host:  # else it has a port of its own
+        yield f"{scheme}://{bare}{usual if bare == host else ''}{slash}{path}"

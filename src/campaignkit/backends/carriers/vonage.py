@@ -35,7 +35,6 @@ There is no idempotency key: what may have been taken is unknown, and stays so u
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -57,7 +56,7 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import TOLERANCE, is_fresh, read_jwt, same, sha256_hex
-from campaignkit.backends.carriers.wire import Fields, e164, moment_of, read_json
+from campaignkit.backends.carriers.wire import Fields, e164, json_bytes, moment_of, read_json
 from campaignkit.errors import InvalidValue, MissingExtra, shown
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Reply
 
@@ -137,7 +136,7 @@ class Vonage(Carrier):
             "Accept": "application/json",
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        body = json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json_bytes(given)
         return Request("POST", f"{self.api_url}/v1/messages", headers, body)
 
     def _text(self, message: Message) -> dict[str, Any]:

@@ -54,12 +54,11 @@ from campaignkit.backends.carriers.port import (
     secret,
 )
 from campaignkit.backends.carriers.signing import any_same, is_fresh, signature
-from campaignkit.backends.carriers.wire import Fields, e164, form_fields, moment_of, read_form, read_json
+from campaignkit.backends.carriers.wire import FORM, Fields, e164, form_fields, moment_of, read_form, read_json
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import ATTEMPT_ID, EXACT, Attempt, Message, Receipt, Reply, parse_currency
 
 API_URL: Final = "https://rest.nexmo.com"
-FORM: Final = "application/x-www-form-urlencoded"
 MOST_TEXT: Final = 3200  # of the Messages API; this one's description names no limit
 MOST_REF: Final = 100
 MOST_CALLBACK: Final = 100

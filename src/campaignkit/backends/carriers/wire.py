@@ -14,10 +14,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import parse_currency, parse_money
+
+FORM: Final = "application/x-www-form-urlencoded"
 
 MAX_DEPTH: Final = 32
 """How deep JSON may nest."""
@@ -38,7 +40,7 @@ _OFFSET: Final = re.compile(r"([+-][0-9]{2})([0-9]{2})$")
 
 def clean(text: str) -> str:
     """Return a text as it can be stored: NUL and halves of characters become U+FFFD."""
-    return _UNSTORABLE.sub("�", text)
+    return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("�", text)
 
 
 # --- JSON --------------------------------------------------------------------------------------
@@ -101,6 +103,11 @@ def _finite(digits: str) -> Decimal:
     return Decimal(digits)
 
 
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Return an object as JSON: the same object in the same bytes, text as it is and nothing between."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 # --- forms -------------------------------------------------------------------------------------
 
 
@@ -117,16 +124,21 @@ def read_form(body: bytes | str) -> list[tuple[str, str]]:
     fields = text.split("&")
     if len(fields) > MAX_FIELDS or not text.isascii():
         raise InvalidValue("form has too many fields, or characters that no form has")
-    # As urllib's parse_qsl reads it (a test compares them), in a third of the time, because most
+    # As urllib's parse_qsl reads it (a test compares them), in less than half the time, because most
     # fields have nothing to decode.
     pairs = []
     for field in fields:
         name, _, value = field.partition("=")
         if "%" in field or "+" in field:
-            name, value = (unquote(each.replace("+", " "), "latin-1") for each in (name, value))
+            name, value = _unquoted(name), _unquoted(value)
         if field:
             pairs.append((name, value))
     return pairs
+
+
+def _unquoted(text: str) -> str:
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode("latin-1") if "%" in text else text
 
 
 def form_text(value: str) -> str:

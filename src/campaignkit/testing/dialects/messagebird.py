@@ -11,7 +11,6 @@ from urllib.parse import urlencode, urlsplit
 
 from campaignkit.backends.carriers.messagebird import (
     API_URL,
-    FORM,
     ISSUER,
     MOST_TEXT,
     MOST_TEXT_WITH_MEDIA,
@@ -19,7 +18,7 @@ from campaignkit.backends.carriers.messagebird import (
 )
 from campaignkit.backends.carriers.port import Request, Response, newest
 from campaignkit.backends.carriers.signing import same, sha256_hex
-from campaignkit.backends.carriers.wire import Fields, e164, read_json
+from campaignkit.backends.carriers.wire import FORM, Fields, e164, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
 from campaignkit.testing.dialects.base import Dialect, Submitted, Why

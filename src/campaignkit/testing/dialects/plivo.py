@@ -10,10 +10,10 @@ from typing import ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
-from campaignkit.backends.carriers.plivo import API_URL, FORM, MOST_MEDIA, MOST_TEXT, Plivo
+from campaignkit.backends.carriers.plivo import API_URL, MOST_MEDIA, MOST_TEXT, Plivo
 from campaignkit.backends.carriers.port import Request, Response, basic, newest
 from campaignkit.backends.carriers.signing import base64_signature, same
-from campaignkit.backends.carriers.wire import Fields, e164, read_json
+from campaignkit.backends.carriers.wire import FORM, Fields, e164, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
 from campaignkit.testing.dialects.base import Dialect, Submitted, Why

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from campaignkit.backends.carriers.port import Request, Response, basic, newest
 from campaignkit.backends.carriers.signing import base64_signature, same
-from campaignkit.backends.carriers.twilio import API_URL, FORM, MOST_TEXT, Twilio
+from campaignkit.backends.carriers.twilio import API_URL, MOST_TEXT, Twilio
+from campaignkit.backends.carriers.wire import FORM
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
 from campaignkit.testing.dialects.base import Dialect, Submitted, Why

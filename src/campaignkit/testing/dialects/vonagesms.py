@@ -11,8 +11,8 @@ from urllib.parse import urlencode, urlsplit
 
 from campaignkit.backends.carriers.port import Request, Response, basic, newest
 from campaignkit.backends.carriers.signing import same, sha256_hex
-from campaignkit.backends.carriers.vonagesms import API_URL, FORM, MOST_CALLBACK, MOST_REF, VonageSms, sign
-from campaignkit.backends.carriers.wire import e164, form_fields, read_form
+from campaignkit.backends.carriers.vonagesms import API_URL, MOST_CALLBACK, MOST_REF, VonageSms, sign
+from campaignkit.backends.carriers.wire import FORM, e164, form_fields, read_form
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
 from campaignkit.testing.dialects.base import Dialect, Submitted, Why
