@@ -17,7 +17,11 @@ import campaignkit
 ROOT = Path(__file__).parent.parent
 TREE = ast.parse(Path(campaignkit.__file__).read_text("utf-8"))
 HEAVY = {
+    "aiohttp",
+    "anyio",
+    "cryptography",
     "httpx",
+    "jwt",
     "narwhals",
     "numpy",
     "pandas",
@@ -105,6 +109,23 @@ def test_everything_at_once():
 def test_the_import_loads_nothing_heavy():
     """In a fresh process the import loads no dataframe, telephone, network or database package."""
     assert loaded_after("import campaignkit") == set()
+
+
+def test_reading_webhooks_loads_no_client():
+    """Constructing a carrier, writing its requests and reading its webhooks load no HTTP client."""
+    program = """
+from datetime import UTC, datetime
+import campaignkit as ck
+from campaignkit.backends.carriers import Request, Response, Twilio
+twilio = Twilio(account_sid="AC0", auth_token="token")
+message = ck.Message(status="pending", to="+12025550143", sender="+12025550100", text="Hello")
+print(twilio.encode(message, ck.Attempt()), twilio.decode(Response(500)))
+try:
+    twilio.events(Request("POST", "https://app.example/hooks"), now=datetime.now(UTC))
+except ck.WebhookRejected as error:
+    print(error)
+"""
+    assert loaded_after(program) == set()
 
 
 def test_counting_rows_loads_no_frames():

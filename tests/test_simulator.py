@@ -45,6 +45,7 @@ from campaignkit.testing.server import constructed, serve
 from campaignkit.testing.simulator import PATIENCE, RETRIES
 
 HOOKS = "https://app.example/hooks"
+LONG = {"a" * 161: 2, "Spring sale! " * 36: 4, "♥" * 70: 1, "♥" * 135: 3}
 US = "+12025550100"
 NUMBERS = [f"+1{area}55501{line:02}" for area in (202, 203, 205) for line in range(100)]
 SPEAKERS = [name for name in DIALECTS if find_spec(f"campaignkit.testing.dialects.{name}")]
@@ -83,13 +84,13 @@ def ask(simulator, client, i=0):
     return client.request(request.method, request.url, headers=dict(request.headers), content=request.body)
 
 
-def sent(simulator, count, handler=None, **options):
+def sent(simulator, count, handler=None, *, text="Hello", **options):
     """Send messages through a `Gateway` in virtual time; return what it says of each."""
     clock = simulator.clock
     client = httpx.Client(transport=simulator.transport(handler), timeout=10)
     seams = {"clock": clock.now, "monotonic": clock.monotonic, "sleep": clock.sleep, "random": lambda: 0.5}
     with Gateway(simulator.carrier, client=client, **seams, **options) as gateway:
-        return [gateway.send(message(i), attempt(i)) for i in range(count)]
+        return [gateway.send(message(i, text), attempt(i)) for i in range(count)]
 
 
 def sent_async(simulator, count, handler=None, **options):
@@ -135,7 +136,12 @@ class App:
     def fate_of(self, carrier_id):
         """Return where a message ends by what was reported: delivered, read, or undelivered by whatever word."""
         status = ck.fold(each for each in self.receipts if each.carrier_id == carrier_id).status
-        return Status.UNDELIVERED if status in NEGATIVE_WORDS else status
+        return end_of(status)
+
+
+def end_of(status):
+    """Return how a ledger writes the status of an end."""
+    return Status.UNDELIVERED if status in NEGATIVE_WORDS else status
 
 
 # --- one seed, one story -----------------------------------------------------------------------
@@ -204,6 +210,99 @@ def test_lies_are_contradictions_and_unknown_words():
     assert {state.status for state in states} == {Status.DELIVERED}
     assert {state.conflict for state in states} == {True, False}
     assert {word for state in states for word in state.unknown_words} == {"teleported", "DELIVERED?", "4711"}
+
+
+# --- parts -------------------------------------------------------------------------------------
+
+
+def told_by_part(simulator, app, said):
+    """Return (what the carrier took, its state from all that was reported) of each message whose end is known."""
+    known = []
+    for taken in simulator.ledger.taken:
+        if not (taken.answered and taken.told):
+            continue
+        submission = said[int(taken.attempt_id.removeprefix("a-"))]
+        assert (submission.carrier_id, submission.part_ids) == (taken.carrier_id, taken.part_ids)
+        part_of = {part_id: part for part, part_id in enumerate(submission.part_ids)}
+        receipts = [
+            attrs.evolve(each, part=part_of[each.carrier_id]) for each in app.receipts if each.carrier_id in part_of
+        ]
+        whole = Attempt(outcome=Outcome.TAKEN, parts=len(submission.part_ids))
+        known.append((taken, ck.fold([*submission.receipts, *receipts], attempts=[whole])))
+    return known
+
+
+@pytest.mark.parametrize("profile", WEATHERS)
+def test_what_is_reported_of_parts_is_where_messages_end(profile):
+    """Mapped to their parts by the answer, receipts say where each part and each message ended, for every seed."""
+    ends = Counter()
+    for seed, (text, count) in enumerate([*LONG.items()] * 2):
+        simulator = simulated("vonagesms", profile=profile, seed=seed)
+        app = App(simulator.carrier)
+        said = sent(simulator, 40, app, text=text)
+        simulator.deliver(app)
+        for taken, state in told_by_part(simulator, app, said):
+            fates = [end_of(state.part_states[1, part].status()) for part in range(count)]
+            arrived = fates.count(Status.DELIVERED)
+            partly = 0 < arrived < count
+
+            assert fates == [*taken.part_fates]
+            assert (end_of(state.status), state.parts) == (taken.fate, (arrived, count))
+            assert (state.error_code == "partly_delivered") is (taken.code == "partly_delivered") is partly
+            ends[partly, None in taken.part_ids] += 1
+
+    assert bool(ends) is (profile != "carrier-down")
+    assert (ends.keys() == {(False, False), (True, False), (True, True)}) is (profile == "storm")
+
+
+def test_messages_in_parts_tell_one_story():
+    """Of messages in parts, too, the same seed tells the same story, and nobody gets one twice."""
+
+    def trace(seed):
+        simulator = simulated("vonagesms", profile="storm", seed=seed)
+        sent(simulator, 60, text="a" * 400)
+        simulator.deliver(lambda *_: None)
+        assert max(simulator.ledger.copies().values()) == 1
+        return simulator.ledger.trace()
+
+    assert trace(1) == trace(1)
+    assert trace(1) != trace(2)
+
+
+def test_a_refused_part_is_told_by_the_answer_alone():
+    """Of a message with a part refused at once, nothing tells the end when the answer is lost."""
+    simulator = simulated("vonagesms", profile=Weather(partial=1, timed_out_taken=1))
+    sent(simulator, 20, text="a" * 400, tries=1)
+    refused = [None in each.part_ids for each in simulator.ledger.taken]
+
+    assert [each.told for each in simulator.ledger.taken] == [not each for each in refused]
+    assert {*refused} == {True, False}
+    assert {(each.fate, each.code) for each in simulator.ledger.taken} == {(Status.UNDELIVERED, "partly_delivered")}
+    assert {each.part_fates[0] for each in simulator.ledger.taken} == {Status.UNDELIVERED, Status.DELIVERED}
+
+
+def test_a_part_finds_its_message():
+    """The ledger knows a message by the id of any of its parts."""
+    simulator = simulated("vonagesms", profile=Weather(failed=0))
+    sent(simulator, 1, text="a" * 400)
+    [taken] = simulator.ledger.taken
+
+    assert len({*taken.part_ids}) == 3
+    assert {simulator.ledger.fate_of(each) for each in taken.part_ids} == {Status.DELIVERED}
+
+
+@pytest.mark.parametrize("text", LONG, ids=LONG.values())
+@pytest.mark.parametrize("carrier", SENDERS)
+def test_a_carrier_says_how_many_parts(carrier, text):
+    """Whatever names the number of parts, an answer or a receipt, names the one that the text has."""
+    simulator = simulated(carrier, profile=Weather(failed=0))
+    app = App(simulator.carrier)
+    said = sent(simulator, 2, app, text=text)
+    simulator.deliver(app)
+    found = {each.segments for each in [*said, *app.receipts]} - {None}
+
+    assert found == {LONG[text]}
+    assert all(bool(each.part_ids) is (carrier == "vonagesms") for each in simulator.ledger.taken)
 
 
 def test_receipts_bring_the_attempt_back():

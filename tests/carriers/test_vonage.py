@@ -250,7 +250,7 @@ def test_without_the_package(monkeypatch):
     """Without PyJWT the carrier cannot be made, so that no webhook finds it missing."""
     monkeypatch.setitem(sys.modules, "jwt", None)
 
-    with pytest.raises(MissingExtra, match="Vonage needs pyjwt: pip install"):
+    with pytest.raises(MissingExtra, match="checking the webhooks of Vonage needs pyjwt: pip install"):
         Vonage(api_key="abcd1234", api_secret="12345", signature_secret=SECRET)
 
 

@@ -43,3 +43,4 @@ class Exchange:
         """Note that the answer did not reach who asked."""
         if self.taken is not None:
             self.taken.answered = False
+            self.taken.told &= None not in self.taken.part_ids  # which parts were refused, only the answer says

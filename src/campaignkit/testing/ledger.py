@@ -39,8 +39,12 @@ class Taken:
         answered: whether the answer that says so reached who asked, whole and with its own id.
         fate: where the message ends: delivered, read or undelivered, by whatever word the
             carrier says so.
-        code: the carrier's code for that, when it failed.
+        code: the carrier's code for that, when it failed; ``partly_delivered`` when only some
+            parts arrived.
         told: whether the carrier will ever report that end.
+        part_ids: where the carrier names each part, its ids in order; None where it refused a
+            part at once. ``carrier_id`` is the first of them.
+        part_fates: where each of these parts ends.
     """
 
     carrier_id: str
@@ -53,6 +57,8 @@ class Taken:
     fate: Status
     code: str | None
     told: bool
+    part_ids: tuple[str | None, ...] = ()
+    part_fates: tuple[Status, ...] = ()
 
 
 @attrs.define(kw_only=True)
@@ -99,8 +105,8 @@ class Ledger:
         return Counter(each.attempt_id for each in self.taken if each.attempt_id is not None)
 
     def fate_of(self, carrier_id: str) -> Status | None:
-        """Return where a message ends, None for one that was never taken."""
-        return next((each.fate for each in self.taken if each.carrier_id == carrier_id), None)
+        """Return where a message ends, by its id or one of its parts', None for one that was never taken."""
+        return next((each.fate for each in self.taken if carrier_id in {each.carrier_id, *each.part_ids}), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it: times as text."""

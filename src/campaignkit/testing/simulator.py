@@ -373,7 +373,8 @@ class Simulator:
         if why is not None:
             return Exchange(response=self.dialect.refused(why), seconds=seconds)
         taken = self._take(submitted, now, seconds)
-        return Exchange(response=self.dialect.taken(submitted, taken.carrier_id, now), seconds=seconds, taken=taken)
+        answer = self.dialect.taken_in_parts(submitted, taken.part_ids or [taken.carrier_id], now)
+        return Exchange(response=answer, seconds=seconds, taken=taken)
 
     def _refusal(self, to: str, now: datetime) -> Why | None:
         about = Random(f"{self._seed}:{to}")  # a number is the same number in every request
@@ -388,10 +389,12 @@ class Simulator:
     # --- what becomes of a message
 
     def _take(self, submitted: Submitted, now: datetime, seconds: float) -> Taken:
-        told = story(self.dialect, self.weather, self._dice, seconds)
-        own_id = submitted.attempt_id
+        named, own_id = self.dialect.names_parts, submitted.attempt_id
+        told = story(self.dialect, self.weather, self._dice, seconds, submitted.parts if named else 1)
+        ids = [self._new_id(None if named else own_id) for _ in told.parts]
+        part_ids = tuple(own if each.word else None for own, each in zip(ids, told.parts, strict=True))
         taken = Taken(
-            carrier_id=own_id if own_id and self.dialect.takes_our_id else self.dialect.new_id(self._dice),
+            carrier_id=next(filter(None, part_ids)),
             attempt_id=own_id,
             to=submitted.to,
             sender=submitted.sender,
@@ -401,17 +404,22 @@ class Simulator:
             fate=told.fate,
             code=told.code,
             told=told.told,
+            part_ids=part_ids if named else (),
+            part_fates=tuple(each.fate for each in told.parts) if named else (),
         )
         self.ledger.taken.append(taken)
         if own_id is not None:
             self._known[own_id] = taken
         for step in told.steps:
-            self._reports(step, taken.carrier_id, submitted)
+            self._reports(step, ids[step.part], submitted)
         if self._dice.happens(self.weather.strange):
             self._reports_strangely(submitted, told.steps)
         if told.fate in ARRIVED:
             self._acts(submitted, told.ends)
         return taken
+
+    def _new_id(self, own_id: str | None) -> str:
+        return own_id if own_id and self.dialect.takes_our_id else self.dialect.new_id(self._dice)
 
     def _reports(self, step: Step, carrier_id: str, submitted: Submitted, about: _About = "message") -> None:
         self._push(step.delay, carrier_id, submitted, step.word, code=step.code, kind="receipt", about=about)

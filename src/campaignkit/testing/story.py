@@ -32,10 +32,20 @@ class Dice(Random):
 
 @attrs.frozen
 class Step:
-    """One receipt: in how many seconds, the carrier's word, its code."""
+    """One receipt: in how many seconds, the carrier's word, its code, and which part it is about, from 0."""
 
     delay: float
     word: str
+    code: str | None = None
+    part: int = 0
+
+
+@attrs.frozen
+class End:
+    """Where a part ends, with the carrier's word and code for it; a part without a word was refused at once."""
+
+    fate: Status
+    word: str | None = None
     code: str | None = None
 
 
@@ -44,41 +54,79 @@ class Story:
     """What becomes of one message.
 
     Attributes:
-        fate: where it ends: delivered, read or undelivered, by whatever word the carrier says so.
-        code: the carrier's code for that, when it failed.
-        told: whether the carrier reports that end.
+        parts: where each part ends.
+        told: whether the carrier reports all these ends.
         steps: its receipts, copies among them.
         ends: in how many seconds it has arrived, or failed.
     """
 
-    fate: Status
-    code: str | None
+    parts: list[End]
     told: bool
     steps: list[Step]
     ends: float
 
+    @property
+    def fate(self) -> Status:
+        """Where the message ends: delivered, read or undelivered, by whatever word the carrier says so."""
+        return self.parts[0].fate if self._alike() else Status.UNDELIVERED
 
-def story(dialect: Dialect, weather: Weather, dice: Dice, seconds: float) -> Story:
-    """Return what becomes of a message whose answer comes in some seconds."""
-    word, code, fate = _end(dialect, weather, dice)
+    @property
+    def code(self) -> str | None:
+        """The carrier's code for that, when it failed; ``partly_delivered`` when only some parts arrived."""
+        return self.parts[0].code if self._alike() else "partly_delivered"
+
+    def _alike(self) -> bool:
+        return len({each.fate for each in self.parts}) == 1
+
+
+def story(dialect: Dialect, weather: Weather, dice: Dice, seconds: float, parts: int = 1) -> Story:
+    """Return what becomes of a message, in some parts, whose answer comes in some seconds."""
+    ends = _ends(dialect, weather, dice, parts)
+    told = [_told(dialect, weather, dice, seconds, each) for each in ends]
+    steps = [[attrs.evolve(step, part=part) for step in said] for part, (said, _) in enumerate(told)]
+    return Story(
+        parts=ends,
+        told=all(whole for _, whole in told),
+        steps=[each for said in steps for each in _copied(weather, dice, said)],
+        ends=max((step.delay for said in steps for step in said), default=0.0),
+    )
+
+
+def _ends(dialect: Dialect, weather: Weather, dice: Dice, parts: int) -> list[End]:
+    if parts == 1 or not dice.happens(weather.partial):
+        return [_end(dialect, weather, dice)] * parts
+    at_once = not dialect.failures or dice.happens(0.5)
+    missing = End(Status.UNDELIVERED) if at_once else _failure(dialect, dice)
+    arrived = End(Status.DELIVERED, dialect.words[Status.DELIVERED])
+    count = dice.randint(1, parts - 1)
+    ends = [missing] * count + [arrived] * (parts - count)
+    dice.shuffle(ends)
+    return ends
+
+
+def _end(dialect: Dialect, weather: Weather, dice: Dice) -> End:
+    if dialect.failures and dice.happens(weather.failed):
+        return _failure(dialect, dice)
+    fate = Status.READ if Status.READ in dialect.words and dice.happens(weather.read) else Status.DELIVERED
+    return End(fate, dialect.words[fate])
+
+
+def _failure(dialect: Dialect, dice: Dice) -> End:
+    return End(Status.UNDELIVERED, *dice.choices([*dialect.failures], [*dialect.failures.values()])[0])
+
+
+def _told(dialect: Dialect, weather: Weather, dice: Dice, seconds: float, end: End) -> tuple[list[Step], bool]:
+    """Return the receipts about a part, each once, and whether its end is known by them or by the answer."""
+    if end.word is None:
+        return [], True
     told = not dice.happens(weather.lost)
-    said = _on_the_way(dialect.words, fate)
+    said = _on_the_way(dialect.words, end.fate)
     if told:
-        said.append((word, code))
-    if told and fate in ARRIVED and dice.happens(weather.lies):
+        said.append((end.word, end.code))
+    if told and end.fate in ARRIVED and dice.happens(weather.lies):
         said = _lied(dialect, dice, said)
-    steps = [Step(delay, *each) for delay, each in zip(_delays(weather, dice, seconds, len(said)), said, strict=True)]
-    ends = max((step.delay for step in steps), default=0.0)
-    return Story(fate=fate, code=code, told=told, steps=[*_copied(weather, dice, steps)], ends=ends)
-
-
-def _end(dialect: Dialect, weather: Weather, dice: Dice) -> tuple[str, str | None, Status]:
-    words, failures = dialect.words, dialect.failures
-    if failures and dice.happens(weather.failed):
-        word, code = dice.choices([*failures], [*failures.values()])[0]
-        return word, code, Status.UNDELIVERED
-    fate = Status.READ if Status.READ in words and dice.happens(weather.read) else Status.DELIVERED
-    return words[fate], None, fate
+    delays = _delays(weather, dice, seconds, len(said))
+    return [Step(delay, *each) for delay, each in zip(delays, said, strict=True)], told
 
 
 def _on_the_way(words: Mapping[Status, str], fate: Status) -> list[tuple[str, str | None]]:

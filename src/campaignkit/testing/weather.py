@@ -44,6 +44,8 @@ class Weather:
         blocked: numbers refused at once because their owner opted out, no reply ever told.
         latency: seconds until an answer, shortest and longest.
         failed: messages taken that never arrive.
+        partial: messages of several parts of which only some arrive, where the carrier names each
+            part. The others fail later, or are refused at once.
         read: of those that arrive, how many are reported as read, where the carrier reports it.
         delay: seconds until a receipt, shortest and longest.
         shuffled: whether the receipts of a message come in any order.
@@ -70,6 +72,7 @@ class Weather:
     blocked: float = _never()
     latency: tuple[float, float] = attrs.field(default=(0.02, 0.5), validator=_span)
     failed: float = attrs.field(default=0.05, validator=_rate)
+    partial: float = _never()
     read: float = _never()
     delay: tuple[float, float] = attrs.field(default=(1.0, 60.0), validator=_span)
     shuffled: bool = False
@@ -102,6 +105,7 @@ WEATHERS: Final[Mapping[str, Weather]] = {
         blocked=0.01,
         latency=(0.005, 30.0),
         failed=0.15,
+        partial=0.1,
         read=0.2,
         delay=(0.01, 3 * DAY),
         shuffled=True,

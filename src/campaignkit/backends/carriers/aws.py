@@ -64,9 +64,9 @@ from campaignkit.backends.carriers.port import (
     newest,
     secret,
 )
-from campaignkit.backends.carriers.signing import sha256_hex, signature
+from campaignkit.backends.carriers.signing import needs, sha256_hex, signature
 from campaignkit.backends.carriers.wire import EARLY, Fields, e164, json_bytes, moment_of, read_json
-from campaignkit.errors import InvalidValue, MissingExtra, shown
+from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import ATTEMPT_ID, EXACT, Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import classify
 
@@ -199,10 +199,7 @@ class Aws(Carrier):
 
     def __attrs_post_init__(self) -> None:
         """Fail now rather than at the first webhook."""
-        try:
-            import cryptography  # noqa: F401, PLC0415 - an extra
-        except ImportError:
-            raise MissingExtra("cryptography", "signatures", "checking this carrier's webhooks") from None
+        needs("cryptography", "cryptography", "AWS")
 
     # --- sending
 

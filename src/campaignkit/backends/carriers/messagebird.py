@@ -57,6 +57,7 @@ from campaignkit.backends.carriers.signing import (
     any_same,
     base64_signature,
     is_fresh,
+    needs,
     read_jwt,
     same,
     sha256_hex,
@@ -121,7 +122,7 @@ class MessageBird(Carrier):
 
     def __attrs_post_init__(self) -> None:
         """Find out now whether tokens can be read at all, and not with the first webhook."""
-        read_jwt("", each_secret(self.signing_key), ALGORITHMS)
+        needs("jwt", "pyjwt", "MessageBird")
 
     def encode(self, message: Message, attempt: Attempt) -> Request:
         """Return the request that hands a message over; the attempt's id travels in ``reference``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import importlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -49,15 +50,31 @@ def is_fresh(seconds: str | None, now: datetime, tolerance: timedelta = TOLERANC
     return abs(now.timestamp() - int(seconds)) <= tolerance.total_seconds()
 
 
+def needs(module: str, package: str, whose: str) -> None:
+    """Find a package of the extra ``signatures`` when a carrier is made, and not when its first webhook comes.
+
+    Args:
+        module: what is imported.
+        package: what is installed.
+        whose: the carrier, as people call it.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        raise MissingExtra(package, "signatures", f"checking the webhooks of {whose}") from None
+
+
 def read_jwt(token: str, secrets: Sequence[str], algorithms: Sequence[str]) -> dict[str, Any] | None:
     """Return the claims of a JSON Web Token that one of the secrets signed, None for any other.
 
-    Its times are not checked: PyJWT would ask the clock. Compare them with your own.
+    Its times are not checked: PyJWT would ask the clock. Compare them with your own. The package
+    PyJWT must be there, see `needs`.
     """
-    try:
-        import jwt  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise MissingExtra("pyjwt", "signatures", "checking this carrier's webhooks") from None
+    import jwt  # noqa: PLC0415 - an extra
+
     if not token.isascii():
         return None
     options: Any = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss"), False)

@@ -61,9 +61,9 @@ from campaignkit.backends.carriers.port import (
     newest,
     secret,
 )
-from campaignkit.backends.carriers.signing import is_fresh
+from campaignkit.backends.carriers.signing import is_fresh, needs
 from campaignkit.backends.carriers.wire import Fields, json_bytes, moment_of, read_form, read_json
-from campaignkit.errors import InvalidValue, MissingExtra, shown
+from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Outcome, Receipt, Reply
 
 API_URL: Final = "https://api.telnyx.com"
@@ -114,6 +114,7 @@ class Telnyx(Carrier):
 
     def __attrs_post_init__(self) -> None:
         """Refuse keys that no webhook could be verified with."""
+        needs("cryptography.hazmat.primitives.asymmetric.ed25519", "cryptography", "Telnyx")
         for each in each_secret(self.public_key):
             _public_key(each)
         profile = self.messaging_profile_id
@@ -261,10 +262,8 @@ def _base64(text: str, length: int) -> bytes | None:
 
 
 def _public_key(text: str) -> Any:
-    try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise MissingExtra("cryptography", "signatures", "checking the webhooks of Telnyx") from None
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - an extra
+
     key = _base64(text, _KEY)
     if key is None:
         raise InvalidValue(

@@ -55,9 +55,9 @@ from campaignkit.backends.carriers.port import (
     newest,
     secret,
 )
-from campaignkit.backends.carriers.signing import TOLERANCE, is_fresh, read_jwt, same, sha256_hex
+from campaignkit.backends.carriers.signing import TOLERANCE, is_fresh, needs, read_jwt, same, sha256_hex
 from campaignkit.backends.carriers.wire import Fields, e164, json_bytes, moment_of, read_json
-from campaignkit.errors import InvalidValue, MissingExtra, shown
+from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Reply
 
 API_URL: Final = "https://api.nexmo.com"
@@ -115,10 +115,7 @@ class Vonage(Carrier):
 
     def __attrs_post_init__(self) -> None:
         """Find the package for signatures now, not when the first webhook comes."""
-        try:
-            import jwt  # noqa: F401, PLC0415 - an extra
-        except ImportError:
-            raise MissingExtra("pyjwt", "signatures", "Vonage") from None
+        needs("jwt", "pyjwt", "Vonage")
 
     def encode(self, message: Message, attempt: Attempt) -> Request:
         """Return the request that hands a message over; the attempt's id travels in ``client_ref``."""

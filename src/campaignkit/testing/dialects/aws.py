@@ -192,7 +192,7 @@ class AwsDialect(Dialect):
             "messageRequestTimestamp": int(now.timestamp() * 1000),
             "messageType": self.carrier.message_type or "TRANSACTIONAL",
             "messageStatus": status or channel,
-            "totalMessageParts": 1,
+            "totalMessageParts": submitted.parts,
             "totalMessagePrice": 0.00581,
             "totalCarrierFee": 0.003,
         }

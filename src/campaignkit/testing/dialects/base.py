@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
 from campaignkit.backends.carriers.port import Carrier, Request, Response
+from campaignkit.backends.carriers.smpp import GSM, GSM_ESCAPED
 from campaignkit.models import Status
+
+_DOUBLE: Final = frozenset(GSM_ESCAPED.values())
+_PLAIN: Final = _DOUBLE.union(GSM)
 
 
 class Why(StrEnum):
@@ -44,6 +48,18 @@ class Submitted:
     attempt_id: str | None = None
     callback: str | None = None
 
+    @property
+    def parts(self) -> int:
+        """How many parts its text is sent in, by its length; an MMS is one.
+
+        >>> [Submitted(to="+12025550143", sender=None, text=text).parts for text in ("a" * 161, "€" * 80, "👍" * 68)]
+        [2, 1, 3]
+        """
+        plain = _PLAIN.issuperset(self.text)
+        alone, joined = (160, 153) if plain else (70, 67)
+        length = len(self.text) + sum(each in _DOUBLE if plain else each > "\uffff" for each in self.text)
+        return 1 if self.media or length <= alone else -(-length // joined)
+
 
 class Dialect(abc.ABC):
     """A carrier as seen from its own side.
@@ -58,6 +74,8 @@ class Dialect(abc.ABC):
     """How often, in parts of the whole, which (word, code) is the reason of a failure."""
     takes_our_id: ClassVar[bool] = False
     """Whether our attempt id becomes the carrier's id of the message."""
+    names_parts: ClassVar[bool] = False
+    """Whether each part of a long message has an id and receipts of its own; then all ids are the carrier's."""
 
     def __init__(self, carrier: Carrier | None = None) -> None:
         """Use a host's carrier, or make one up.
@@ -88,6 +106,13 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def taken(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:
         """Return the answer that a message was taken."""
+
+    def taken_in_parts(self, submitted: Submitted, part_ids: Sequence[str | None], now: datetime) -> Response:
+        """Return the answer that a message was taken in parts, None being one that was refused.
+
+        A carrier that does not name its parts answers about the whole.
+        """
+        return self.taken(submitted, next(filter(None, part_ids)), now)
 
     def duplicate(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:
         """Return the answer to an attempt id that came before, where the carrier is idempotent."""

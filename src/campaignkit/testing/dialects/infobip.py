@@ -112,7 +112,7 @@ class InfobipDialect(Dialect):
             "sender": submitted.sender,
             "sentAt": _time(now),
             "doneAt": _time(now),
-            "messageCount": 1,
+            "messageCount": submitted.parts,
             "price": {"pricePerMessage": 0.01, "currency": "EUR"},
             "status": _status(word),
             "error": {"id": int(number) if number.isdecimal() else number, "permanent": False},
@@ -152,7 +152,7 @@ def _answer(submitted: Submitted, carrier_id: str, word: str) -> Response:
         "messageId": carrier_id,
         "status": _status(word),
         "destination": submitted.to.removeprefix("+"),
-        "details": {"messageCount": 1},
+        "details": {"messageCount": submitted.parts},
     }
     return _json(200, {"bulkId": "0", "messages": [message]})
 

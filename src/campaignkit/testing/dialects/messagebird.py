@@ -90,7 +90,7 @@ class MessageBirdDialect(Dialect):
             "recipient": int(submitted.to.removeprefix("+")),
             "status": "sent",
             "statusDatetime": _written(now),
-            "messagePartCount": 1,
+            "messagePartCount": submitted.parts,
         }
         counts = {"totalCount": 1, "totalSentCount": 1, "totalDeliveredCount": 0, "totalDeliveryFailedCount": 0}
         created = {
@@ -121,7 +121,7 @@ class MessageBirdDialect(Dialect):
             "mccmnc": "310010",
             "ported": "0",
             "messageLength": str(len(submitted.text)),
-            "messagePartCount": "1",
+            "messagePartCount": str(submitted.parts),
             "datacoding": "plain",
             "price[amount]": "0.050",
             "price[currency]": "EUR",

@@ -111,9 +111,9 @@ class PlivoDialect(Dialect):
             "To": submitted.to.removeprefix("+"),
             "Type": "mms" if submitted.media else "sms",
             "Status": word,
-            "Units": "1",
+            "Units": str(submitted.parts),
             "TotalRate": "0.00500",
-            "TotalAmount": "0.00500",
+            "TotalAmount": f"{0.005 * submitted.parts:.5f}",
         }
         if code is not None:
             form["ErrorCode"] = code

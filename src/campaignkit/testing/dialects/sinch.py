@@ -128,6 +128,8 @@ class SinchDialect(Dialect):
             "at": _time(now),
             "operator_status_at": _time(now),
         }
+        if not submitted.media:
+            report["number_of_message_parts"] = submitted.parts
         if submitted.attempt_id is not None:
             report["client_reference"] = submitted.attempt_id
         return self._sent(submitted.callback, report, now)

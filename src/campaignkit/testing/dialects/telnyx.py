@@ -155,7 +155,7 @@ class TelnyxDialect(Dialect):
             "to": [{"phone_number": submitted.to, "carrier": "Example Mobile", "status": word}],
             "text": submitted.text,
             "media": [{"url": url} for url in submitted.media],
-            "parts": 1,
+            "parts": submitted.parts,
             "tags": [],
             "cost": {"amount": "0.0051", "currency": "USD"},
             "errors": errors,

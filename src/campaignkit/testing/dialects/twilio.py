@@ -100,7 +100,7 @@ class TwilioDialect(Dialect):
             "body": submitted.text,
             "status": "queued",
             "date_created": now.strftime("%a, %d %b %Y %H:%M:%S +0000"),
-            "num_segments": "1",
+            "num_segments": str(submitted.parts),
             "num_media": str(len(submitted.media)),
             "price": None,
             "price_unit": "USD",

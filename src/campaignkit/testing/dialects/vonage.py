@@ -115,7 +115,7 @@ class VonageDialect(Dialect):
             "usage": {"currency": "EUR", "price": "0.0333"},
         }
         if not submitted.media:
-            fields["sms"] = {"count_total": "1"}
+            fields["sms"] = {"count_total": str(submitted.parts)}
         if submitted.attempt_id is not None:
             fields["client_ref"] = submitted.attempt_id
         if code is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 from typing import ClassVar, Final, Literal
@@ -37,6 +37,8 @@ class VonageSmsDialect(Dialect):
 
     carrier: VonageSms
     style: Literal["get", "form", "json"] = "json"
+
+    names_parts: ClassVar[bool] = True
 
     words: ClassVar[Mapping[Status, str]] = {Status.SENT: "accepted", Status.DELIVERED: "delivered"}
     failures: ClassVar[Mapping[tuple[str, str | None], int]] = {
@@ -92,8 +94,15 @@ class VonageSmsDialect(Dialect):
         """Return a UUID."""
         return _uuid(f"{random.getrandbits(128):032x}")
 
-    def taken(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:  # noqa: ARG002 - it says no time
+    def taken(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:
         """Return the answer with a message of one part."""
+        return self.taken_in_parts(submitted, [carrier_id], now)
+
+    def taken_in_parts(self, submitted: Submitted, part_ids: Sequence[str | None], now: datetime) -> Response:  # noqa: ARG002 - it says no time
+        """Return the answer with each part, taken or throttled."""
+        return _json([_refusal(Why.BUSY) if each is None else self._part(submitted, each) for each in part_ids])
+
+    def _part(self, submitted: Submitted, carrier_id: str) -> dict[str, str]:
         part = {
             "to": submitted.to.removeprefix("+"),
             "message-id": carrier_id,
@@ -104,12 +113,11 @@ class VonageSmsDialect(Dialect):
         }
         if submitted.attempt_id is not None:
             part["client-ref"] = submitted.attempt_id
-        return _json([part])
+        return part
 
     def refused(self, why: Why) -> Response:
         """Return an answer that is 200 all the same."""
-        status, words = _REFUSED[why]
-        return _json([{"status": status, "error-text": words}])
+        return _json([_refusal(why)])
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a receipt for a part."""
@@ -156,6 +164,11 @@ class VonageSmsDialect(Dialect):
             return Request("POST", url, {"Content-Type": FORM}, urlencode(fields).encode())
         body = json.dumps(fields, ensure_ascii=False).encode()
         return Request("POST", url, {"Content-Type": "application/json"}, body)
+
+
+def _refusal(why: Why) -> dict[str, str]:
+    status, words = _REFUSED[why]
+    return {"status": status, "error-text": words}
 
 
 def _uuid(digits: str) -> str:
