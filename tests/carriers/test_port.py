@@ -11,6 +11,7 @@ import pytest
 from campaignkit import Attempt, InvalidValue, Message, Outcome
 from campaignkit.backends import carriers
 from campaignkit.backends.carriers import Headers, Refusal, Request, Response, Submission, Twilio
+from campaignkit.backends.carriers.port import post_json
 from campaignkit.backends.carriers.signing import any_same, is_fresh, read_jwt, same
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -194,6 +195,28 @@ def test_the_attempt_travels_in_the_address(webhook_url, attempt_id, callback):
 def test_no_attempt_in_the_address(query):
     """What is no attempt id of ours is none."""
     assert twilio().attempt_of(Request("POST", f"https://app.example/hooks{query}")) is None
+
+
+def test_of_several_attempts_the_last_is_ours():
+    """A host's own address may have such a parameter; ours is added behind it."""
+    carrier = twilio(webhook_url="https://app.example/hooks?attempt=theirs")
+    called = carrier.callback(Attempt(attempt_id="a1"))
+
+    assert called == "https://app.example/hooks?attempt=theirs&attempt=a1"
+    assert carrier.attempt_of(Request("POST", called)) == "a1"
+
+
+def test_json_is_posted_and_asked_for():
+    """Type, language of the answer and credentials are set, further headers with dashes."""
+    request = post_json("https://a.example", "Bearer x", {"to": "é"}, Idempotency_Key="a1")
+
+    assert dict(request.headers) == {
+        "authorization": "Bearer x",
+        "content-type": "application/json",
+        "accept": "application/json",
+        "idempotency-key": "a1",
+    }
+    assert request.body == '{"to":"é"}'.encode()
 
 
 # --- sending -----------------------------------------------------------------------------------

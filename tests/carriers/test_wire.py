@@ -138,6 +138,14 @@ def test_reading_by_kind():
 
 
 @pytest.mark.parametrize(
+    ("value", "attempt_id"), [("a-1", "a-1"), (17, "17"), ("a b", None), ("a" * 37, None), ("", None), ({}, None)]
+)
+def test_attempt_ids(value, attempt_id):
+    """A reference that cannot be an attempt id of ours is somebody else's."""
+    assert Fields({"reference": value}).attempt_id("absent", "reference") == attempt_id
+
+
+@pytest.mark.parametrize(
     ("value", "count"),
     [
         (1, 1),

@@ -29,6 +29,7 @@ from campaignkit.backends.carriers.port import Request, Response
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.testing.clock import SystemClock
 from campaignkit.testing.dialects import get_dialect
+from campaignkit.testing.dialects.base import json_response
 from campaignkit.testing.exchange import Exchange, Fault
 from campaignkit.testing.simulator import Simulator, Webhook
 
@@ -141,7 +142,7 @@ class SimulatorServer:
         """Return the answer to what is asked of the simulator itself, None for what is the carrier's."""
         path = urlsplit(request.url).path
         if (request.method, path) == ("GET", "/ledger"):
-            return _as_json(200, self.simulator.ledger.to_dict())
+            return json_response(200, self.simulator.ledger.to_dict())
         if (request.method, path) != ("POST", "/reply"):
             return None
         try:
@@ -152,7 +153,7 @@ class SimulatorServer:
         except (ValueError, TypeError, KeyError, AttributeError):
             return _plain(400, 'the body is no JSON object with "to" and "text"')
         self._changed.set()
-        return _as_json(200, {"reply_id": reply_id})
+        return json_response(200, {"reply_id": reply_id})
 
     async def _perform(self, exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         fault = exchange.fault
@@ -313,7 +314,3 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 def _plain(status: int, text: str) -> Response:
     return Response(status, {"Content-Type": "text/plain; charset=utf-8"}, f"{text}\n".encode())
-
-
-def _as_json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())

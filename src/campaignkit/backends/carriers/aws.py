@@ -67,7 +67,7 @@ from campaignkit.backends.carriers.port import (
 from campaignkit.backends.carriers.signing import needs, sha256_hex, signature
 from campaignkit.backends.carriers.wire import EARLY, Fields, e164, json_bytes, moment_of, read_json
 from campaignkit.errors import InvalidValue, shown
-from campaignkit.models import ATTEMPT_ID, EXACT, Attempt, Message, Receipt, Reply
+from campaignkit.models import EXACT, Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import classify
 
 JSON: Final = "application/x-amz-json-1.0"
@@ -133,22 +133,23 @@ def _topics(value: Any) -> tuple[str, ...]:
     return each
 
 
-def _fetcher(value: Any) -> Callable[[str], bytes]:
+def _fetcher(value: Callable[[str], bytes]) -> Callable[[str], bytes]:
     if callable(value):
-        return value  # type: ignore[no-any-return]
+        return value
     raise InvalidValue(f"certificate is {shown(value)}: give a function that fetches an address and returns its bytes")
 
 
-def _life(value: Any) -> int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is None or (whole and SHORTEST_LIFE <= value <= LONGEST_LIFE):
-        return value  # type: ignore[no-any-return]
+def _life(value: int | None) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and SHORTEST_LIFE <= value <= LONGEST_LIFE:
+        return value
     raise InvalidValue(f"time_to_live is {shown(value)}: give {SHORTEST_LIFE} to {LONGEST_LIFE:,} whole seconds")
 
 
-def _type(value: Any) -> str | None:
+def _type(value: str | None) -> str | None:
     if value in (None, "TRANSACTIONAL", "PROMOTIONAL"):
-        return value  # type: ignore[no-any-return]
+        return value
     raise InvalidValue(f"message_type is {shown(value)}: must be TRANSACTIONAL or PROMOTIONAL")
 
 
@@ -341,18 +342,17 @@ class Aws(Carrier):
     def _reported(self, event: Fields, kind: str, now: datetime) -> Receipt:
         # Where phones do not report, "successful" is the last that will ever be said.
         final = kind.endswith("_SUCCESSFUL") and event.get("isFinal") is True
-        attempt_id = event.inner("context").text(ATTEMPT) or ""
         return self._receipt(
             "delivered" if final else kind,
             event.need("messageId"),
             now,
             error_code=kind if classify(self.name, kind).mapped else None,
-            attempt_id=attempt_id if ATTEMPT_ID.fullmatch(attempt_id) else None,
+            attempt_id=event.inner("context").attempt_id(ATTEMPT),
             segments=event.count("totalMessageParts"),
             price=_price(event),
             currency="USD",
             at=moment_of(event.get("eventTimestamp"), now),
-            raw=dict(event),
+            raw=event.raw,
         )
 
     def _said(self, event: Fields, at: datetime | None, now: datetime) -> Reply:
@@ -382,10 +382,10 @@ def signed_part(envelope: Mapping[str, Any]) -> bytes:
 
 
 def _texts(envelope: Mapping[str, Any], *names: str) -> list[str]:
-    found = [envelope.get(name) for name in names]
-    if not all(isinstance(each, str) for each in found):
+    found = [each for each in map(envelope.get, names) if isinstance(each, str)]
+    if len(found) < len(names):
         raise InvalidValue("envelope is without a field that SNS writes")
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _is_signature(key: Any, given: str, signed: bytes, version: str) -> bool:

@@ -51,15 +51,15 @@ from campaignkit.backends.carriers.port import (
     basic,
     each_secret,
     newest,
+    post_json,
     secret,
 )
 from campaignkit.backends.carriers.signing import any_same
-from campaignkit.backends.carriers.wire import Fields, e164, json_bytes, moment_of, read_json
+from campaignkit.backends.carriers.wire import Fields, e164, moment_of, read_json
 from campaignkit.errors import InvalidValue
-from campaignkit.models import ATTEMPT_ID, Attempt, Message, Receipt, Reply
+from campaignkit.models import Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import code_table
 
-JSON: Final = "application/json"
 MOST_TEXT: Final = 4000
 LATER: Final = 3600.0
 """Seconds until a message rejected for now is offered again: Infobip's filters count by the hour. Not at once,
@@ -124,9 +124,8 @@ class Infobip(Carrier):
         if attempt.attempt_id:
             destination["messageId"] = attempt.attempt_id
             sent["webhooks"] = {"callbackData": attempt.attempt_id}
-        headers = {"Authorization": f"App {newest(self.api_key)}", "Content-Type": JSON, "Accept": JSON}
-        body = json_bytes({"messages": [sent]})
-        return Request("POST", f"{self.api_url.rstrip('/')}/sms/3/messages", headers, body)
+        url = f"{self.api_url.rstrip('/')}/sms/3/messages"
+        return post_json(url, f"App {newest(self.api_key)}", {"messages": [sent]})
 
     def _accepted(self, answer: Fields) -> Submission:
         found = (*answer.list("messages"), Fields({}))[0]
@@ -160,18 +159,17 @@ class Infobip(Carrier):
 
     def _reported(self, fields: Fields, now: datetime) -> Receipt:
         count, price = fields.count("messageCount", "smsCount"), fields.inner("price")
-        reference = fields.text("callbackData") or ""
         return self._receipt(
             _word(fields.inner("status")),
             fields.need("messageId"),
             now,
             error_code=_code(fields.inner("error").text("id")),
-            attempt_id=reference if ATTEMPT_ID.fullmatch(reference) else None,
+            attempt_id=fields.attempt_id("callbackData"),
             segments=count,
             price=price.money("pricePerMessage") if count == 1 else None,  # whether it is of one part is not said
             currency=price.currency("currency"),
             at=moment_of(fields.get("doneAt"), now),
-            raw=dict(fields),
+            raw=fields.raw,
         )
 
     def _said(self, fields: Fields, now: datetime) -> Reply:

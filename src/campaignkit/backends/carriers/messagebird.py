@@ -51,10 +51,12 @@ from campaignkit.backends.carriers.port import (
     address,
     each_secret,
     newest,
+    post_json,
     secret,
 )
 from campaignkit.backends.carriers.signing import (
     any_same,
+    as_bytes,
     base64_signature,
     is_fresh,
     needs,
@@ -62,18 +64,9 @@ from campaignkit.backends.carriers.signing import (
     same,
     sha256_hex,
 )
-from campaignkit.backends.carriers.wire import (
-    FORM,
-    Fields,
-    e164,
-    form_fields,
-    form_text,
-    json_bytes,
-    moment_of,
-    read_form,
-)
+from campaignkit.backends.carriers.wire import FORM, Fields, e164, form_fields, form_text, moment_of, read_form
 from campaignkit.errors import InvalidValue, shown
-from campaignkit.models import ATTEMPT_ID, Attempt, Message, Receipt, Reply
+from campaignkit.models import Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import code_table
 
 API_URL: Final = "https://rest.messagebird.com"
@@ -141,18 +134,8 @@ class MessageBird(Carrier):
                 "reportUrl": self.webhook_url,
             }
         fields["reference"] = attempt.attempt_id
-        headers = {
-            "Authorization": f"AccessKey {newest(self.access_key)}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
-        body = {name: value for name, value in fields.items() if value}
-        return Request(
-            "POST",
-            f"{self.api_url}/{path}",
-            headers,
-            json_bytes(body),
-        )
+        given = {name: value for name, value in fields.items() if value}
+        return post_json(f"{self.api_url}/{path}", f"AccessKey {newest(self.access_key)}", given)
 
     def _originator(self, message: Message) -> str:
         sender = self.sender(message)
@@ -181,10 +164,10 @@ class MessageBird(Carrier):
             return self._verify_legacy(request, now)
         if token is None:
             raise self.rejected("signature", "MessageBird-Signature-JWT is missing")
-        claims = read_jwt(token, each_secret(self.signing_key), ALGORITHMS) if token.isascii() else None
+        claims = read_jwt(token, each_secret(self.signing_key), ALGORITHMS)
         if claims is None or claims.get("iss") != ISSUER:
             raise self.rejected("signature", "MessageBird-Signature-JWT is not signed with the signing key")
-        if not _is_hash_of(_bytes(self.called_url(request)), claims.get("url_hash")):
+        if not _is_hash_of(as_bytes(self.called_url(request)), claims.get("url_hash")):
             raise self.rejected("signature", "url_hash is not the hash of the address")
         if ("payload_hash" in claims) is not bool(request.body):
             raise self.rejected("signature", "payload_hash is there if and only if a body is")
@@ -199,8 +182,8 @@ class MessageBird(Carrier):
         stamp = request.headers.get("messagebird-request-timestamp")
         if given is None or stamp is None:
             raise self.rejected("signature", "MessageBird-Signature and MessageBird-Signature-JWT are missing")
-        query = "&".join(sorted(_query(request).split("&")))
-        signed = b"\n".join((_bytes(stamp), _bytes(query), hashlib.sha256(request.body).digest()))
+        query = "&".join(sorted(request.query.split("&")))
+        signed = b"\n".join((as_bytes(stamp), as_bytes(query), hashlib.sha256(request.body).digest()))
         expected = [base64_signature(key, signed, "sha256") for key in each_secret(self.signing_key)]
         if not any_same([given], expected):
             raise self.rejected("signature", "MessageBird-Signature does not match time, query and body")
@@ -210,7 +193,7 @@ class MessageBird(Carrier):
     # --- what arrives
 
     def _parse(self, request: Request, now: datetime) -> list[Event]:
-        pairs = request.form if request.body else read_form(_bytes(_query(request)))
+        pairs = request.form if request.body else read_form(as_bytes(request.query))
         fields = form_fields(pairs)
         if "status" in fields:
             return [self._became(fields, now)]
@@ -219,7 +202,7 @@ class MessageBird(Carrier):
         return []
 
     def _became(self, fields: Fields, now: datetime) -> Receipt:
-        word, reference = fields.need("status"), fields.text("reference") or ""
+        word = fields.need("status")
         parts = fields.count("messagePartCount")
         return self._receipt(
             word,
@@ -227,12 +210,12 @@ class MessageBird(Carrier):
             now,
             error_code=None if word in _FINE else self._code(fields),
             at=moment_of(fields.text("statusDatetime"), now),
-            attempt_id=reference if ATTEMPT_ID.fullmatch(reference) else None,
+            attempt_id=fields.attempt_id("reference"),
             segments=parts,
             # Nobody says whether it is the price of a part or of the message.
             price=fields.money("price[amount]") if parts == 1 else None,
             currency=fields.currency("price[currency]"),
-            raw=dict(fields),
+            raw=fields.raw,
         )
 
     def _code(self, fields: Fields) -> str | None:
@@ -255,14 +238,6 @@ class MessageBird(Carrier):
             sender=e164(fields.text("shortcode", "recipient", "receiver")),
             media=tuple(each for each in media if each.strip()),
         )
-
-
-def _query(request: Request) -> str:
-    return request.url.partition("?")[2].partition("#")[0]
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _is_hash_of(content: bytes, claim: object) -> bool:

@@ -66,7 +66,6 @@ _BEFORE_THE_FIRST_BYTE: Final = (
 _SECONDS: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _LONGEST_DATE: Final = 64
 _NOT_OURS_TO_GET_ROUND: Final = frozenset({"recipient", "content"})
-_DETAIL: Final = 200
 
 
 # --- one try ---------------------------------------------------------------------------------
@@ -154,9 +153,7 @@ def retry_after(value: str, now: datetime) -> float | None:
 
 def refused(carrier: Carrier, refusal: Refusal, detail: str, *, tries: int = 1) -> Submission:
     """Return a refusal that did not come from the carrier."""
-    return Submission(
-        outcome=Outcome.REFUSED, refusal=refusal, carrier=carrier.name, detail=detail[:_DETAIL], tries=tries
-    )
+    return Submission(outcome=Outcome.REFUSED, refusal=refusal, carrier=carrier.name, detail=detail, tries=tries)
 
 
 def unknown(carrier: Carrier, detail: str) -> Submission:
@@ -189,7 +186,7 @@ def policy(
     backoff = wait_exponential(multiplier=FIRST_BACKOFF, max=max_wait)
 
     def asked(state: RetryCallState) -> float:
-        said: Submission = state.outcome.result()  # type: ignore[union-attr]
+        said: Submission = state.outcome.result()  # type: ignore[union-attr]  # tenacity asks after a try
         return said.retry_after or 0.0
 
     def wait(state: RetryCallState) -> float:

@@ -47,10 +47,11 @@ from campaignkit.backends.carriers.port import (
     basic,
     each_secret,
     newest,
+    post_json,
     secret,
 )
 from campaignkit.backends.carriers.signing import any_same, base64_signature
-from campaignkit.backends.carriers.wire import FORM, Fields, e164, form_text, json_bytes, read_form
+from campaignkit.backends.carriers.wire import FORM, Fields, e164, form_text, read_form
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.models import Attempt, Keyword, Message, Reply
 
@@ -115,13 +116,8 @@ class Plivo(Carrier):
         callback = self.callback(attempt)
         if callback:
             sent |= {"url": callback, "method": "POST"}
-        headers = {
-            "Authorization": basic(self.auth_id, newest(self.auth_token)),
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
-        body = json_bytes(sent)
-        return Request("POST", f"{self.api_url}/v1/Account/{self.auth_id}/Message/", headers, body)
+        url = f"{self.api_url}/v1/Account/{self.auth_id}/Message/"
+        return post_json(url, basic(self.auth_id, newest(self.auth_token)), sent)
 
     def _accepted(self, answer: Fields) -> Submission:
         ids = answer.get("message_uuid")

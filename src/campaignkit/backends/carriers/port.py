@@ -41,7 +41,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import attrs
 
-from campaignkit.backends.carriers.wire import Fields, clean, read_form, read_json
+from campaignkit.backends.carriers.wire import JSON, Fields, clean, json_bytes, read_form, read_json
 from campaignkit.consent import match_keyword
 from campaignkit.errors import InvalidValue, RejectReason, WebhookRejected, shown
 from campaignkit.models import ATTEMPT_ID, Attempt, Message, Outcome, Receipt, Reply, moment
@@ -65,7 +65,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ADDRESS: Final = re.compile(r"[!-~]+")
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
-_BROUGHT_BACK: Final = re.compile(rf"[?&]{ATTEMPT}=({ATTEMPT_ID.pattern})(?:[&#]|$)")
+_BROUGHT_BACK: Final = re.compile(rf"[?&]{ATTEMPT}=({ATTEMPT_ID.pattern})(?=[&#]|$)")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _DETAIL: Final = 200
 
@@ -88,6 +88,7 @@ class Headers(Mapping[str, str]):
         Raises:
             InvalidValue: a name or a value that HTTP does not allow.
         """
+        # dict first: to ask whether something is a Mapping takes longer than to read it.
         pairs = headers.items() if isinstance(headers, dict | Mapping) else [*headers]
         try:
             values = {name.lower(): value for name, value in pairs}
@@ -175,11 +176,18 @@ class Request:
     _form: list[tuple[str, str]] | None = attrs.field(init=False, default=None, eq=False)
 
     @property
+    def query(self) -> str:
+        """What stands behind the question mark of the address, as it came."""
+        return self.url.partition("?")[2].partition("#")[0]
+
+    @property
     def form(self) -> list[tuple[str, str]]:
         """The fields of a body that is a form, see `read_form`; read once."""
-        if self._form is None:
-            object.__setattr__(self, "_form", read_form(self.body))
-        return self._form  # type: ignore[return-value]
+        form = self._form
+        if form is None:
+            form = read_form(self.body)
+            object.__setattr__(self, "_form", form)
+        return form
 
     def __repr__(self) -> str:
         count = len(self.headers)
@@ -204,6 +212,10 @@ class Response:
 
 
 # --- what an answer means --------------------------------------------------------------------
+
+
+def _cut(text: str | None) -> str | None:
+    return text and text[:_DETAIL]
 
 
 class Refusal(StrEnum):
@@ -247,7 +259,7 @@ class Submission:
     carrier_id: str | None = None
     part_ids: tuple[str | None, ...] = attrs.field(default=(), converter=tuple)
     error_code: str | None = None
-    detail: str | None = attrs.field(default=None, repr=False)
+    detail: str | None = attrs.field(default=None, repr=False, converter=_cut)
     segments: int | None = None
     price: Decimal | None = None
     currency: str | None = None
@@ -263,13 +275,8 @@ class Submission:
             raise InvalidValue(f"refusal is {self.refusal!r}: give it if and only if the outcome is refused")
 
     def __repr__(self) -> str:
-        shown_ = (f for f in attrs.fields(type(self)) if f.repr and getattr(self, f.name) != f.default)
-        return (
-            f"Submission({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown_ if not self._bare(f.name))})"
-        )
-
-    def _bare(self, name: str) -> bool:
-        return name in {"part_ids", "receipts"} and not getattr(self, name)
+        values = ((each.name, each.default, getattr(self, each.name)) for each in attrs.fields(type(self)) if each.repr)
+        return f"Submission({', '.join(f'{name}={value!r}' for name, default, value in values if value != default)})"
 
     @property
     def retryable(self) -> bool:
@@ -287,7 +294,7 @@ def _secrets(value: Any, _: Any, field: Any) -> tuple[str, ...] | None:
     if not 1 <= len(each) <= MAX_SECRETS:
         raise InvalidValue(f"{field.name} holds {len(each)} secrets: give 1 to {MAX_SECRETS}, the newest first")
     for one in each:
-        if not isinstance(one, str) or not one.strip() or not _ADDRESS.fullmatch(one):
+        if not isinstance(one, str) or not _ADDRESS.fullmatch(one):
             raise InvalidValue(
                 f"{field.name} is empty or holds spaces or line breaks: without it every webhook could be forged;"
                 " copy it from the carrier's console"
@@ -345,6 +352,21 @@ def _web_address(value: Any, _: Any, field: Any) -> str | None:
 def address(default: str | None = None) -> Any:
     """Return a field of a carrier for an address: https, or http on this machine alone."""
     return attrs.field(default=default, converter=attrs.Converter(_web_address, takes_self=True, takes_field=True))
+
+
+def attempt_in(url: str | None) -> str | None:
+    """Return the attempt id that `Carrier.callback` put into an address, None when there is none.
+
+    It is behind whatever the host's own address has, so of several it is the last.
+    """
+    return next(iter(_BROUGHT_BACK.findall(url or "")[-1:]), None)
+
+
+def post_json(url: str, authorization: str, value: Mapping[str, Any], **headers: str) -> Request:
+    """Return a request that posts JSON and asks for JSON; further headers have _ for -."""
+    given = {"Authorization": authorization, "Content-Type": JSON, "Accept": JSON}
+    given |= {name.replace("_", "-"): text for name, text in headers.items()}
+    return Request("POST", url, given, json_bytes(value))
 
 
 def basic(user: str, password: str) -> str:
@@ -477,8 +499,8 @@ class Carrier(abc.ABC):
         """Return the address as the carrier called it: `webhook_url`, with the query of this request."""
         if self.webhook_url is None:
             return request.url
-        query = request.url.partition("?")[2].partition("#")[0]
-        return f"{self.webhook_url.partition('?')[0]}?{query}" if query else self.webhook_url.partition("?")[0]
+        bare = self.webhook_url.partition("?")[0]
+        return f"{bare}?{request.query}" if request.query else bare
 
     def callback(self, attempt: Attempt) -> str | None:
         """Return the address for receipts about this attempt: `webhook_url` with its id as a parameter."""
@@ -490,8 +512,7 @@ class Carrier(abc.ABC):
 
     def attempt_of(self, request: Request) -> str | None:
         """Return the attempt id that `callback` put into the address, None when there is none."""
-        found = _BROUGHT_BACK.search(request.url)
-        return found[1] if found else None
+        return attempt_in(request.url)
 
     def recipient(self, message: Message) -> str:
         """Return the number a message goes to, in E.164.
@@ -578,7 +599,7 @@ class Carrier(abc.ABC):
             refusal=self._refusal(code, status),
             carrier=self.name,
             error_code=code,
-            detail=detail[:_DETAIL],
+            detail=detail,
         )
 
     def _refusal(self, code: str | None, status: int) -> Refusal:
@@ -590,7 +611,7 @@ class Carrier(abc.ABC):
         return Refusal.FINAL
 
     def _unknown(self, detail: str) -> Submission:
-        return Submission(outcome=Outcome.UNKNOWN, carrier=self.name, detail=detail[:_DETAIL])
+        return Submission(outcome=Outcome.UNKNOWN, carrier=self.name, detail=detail)
 
     def _without_words(self, status: int, why: str) -> Submission:
         """Return what a status alone says: only few are the carrier's word whoever wrote the body."""

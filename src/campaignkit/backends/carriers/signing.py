@@ -20,7 +20,7 @@ _BLOCK: Final = 64  # bytes of the smallest block of a hash that these tokens us
 
 def same(given: str | bytes, expected: str | bytes) -> bool:
     """Return whether two signatures are equal, in a time that does not tell where they differ."""
-    return hmac.compare_digest(_bytes(given), _bytes(expected))
+    return hmac.compare_digest(as_bytes(given), as_bytes(expected))
 
 
 def any_same(given: Iterable[str | bytes], expected: Sequence[str | bytes]) -> bool:
@@ -30,12 +30,12 @@ def any_same(given: Iterable[str | bytes], expected: Sequence[str | bytes]) -> b
 
 def signature(secret: str | bytes, message: bytes, digest: str) -> bytes:
     """Return an HMAC."""
-    return hmac.digest(_bytes(secret), message, digest)
+    return hmac.digest(as_bytes(secret), message, digest)
 
 
 def base64_signature(secret: str | bytes, message: bytes, digest: str) -> str:
     """Return an HMAC in base64."""
-    return base64.b64encode(hmac.digest(_bytes(secret), message, digest)).decode()
+    return base64.b64encode(hmac.digest(as_bytes(secret), message, digest)).decode()
 
 
 def sha256_hex(body: bytes) -> str:
@@ -81,7 +81,7 @@ def read_jwt(token: str, secrets: Sequence[str], algorithms: Sequence[str]) -> d
     for one in secrets:
         # An HMAC fills its key up with zeros itself; done before, PyJWT has no short key to warn about,
         # and a warning that the host made an error would be raised in the middle of a webhook.
-        key = _bytes(one).ljust(_BLOCK, b"\0")
+        key = as_bytes(one).ljust(_BLOCK, b"\0")
         try:
             claims = jwt.decode(token, key, algorithms=list(algorithms), options=options)
         except (jwt.PyJWTError, RecursionError):  # a header of brackets alone; later PyJWTs catch it themselves
@@ -90,5 +90,6 @@ def read_jwt(token: str, secrets: Sequence[str], algorithms: Sequence[str]) -> d
     return None
 
 
-def _bytes(value: str | bytes) -> bytes:
+def as_bytes(value: str | bytes) -> bytes:
+    """Return text as UTF-8, whatever it holds, and bytes as they are."""
     return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value

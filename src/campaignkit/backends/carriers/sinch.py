@@ -51,16 +51,16 @@ from campaignkit.backends.carriers.port import (
     basic,
     each_secret,
     newest,
+    post_json,
     secret,
 )
 from campaignkit.backends.carriers.signing import any_same, base64_signature, is_fresh
-from campaignkit.backends.carriers.wire import Fields, e164, json_bytes, moment_of, read_json
+from campaignkit.backends.carriers.wire import Fields, e164, moment_of, read_json
 from campaignkit.errors import InvalidValue
-from campaignkit.models import ATTEMPT_ID, Attempt, Message, Receipt, Reply
+from campaignkit.models import Attempt, Message, Receipt, Reply
 from campaignkit.verdicts import status_table
 
 API_URL: Final = "https://us.sms.api.sinch.com"
-JSON: Final = "application/json"
 MOST_TEXT: Final = 2000
 MOST_ADDRESS: Final = 2048
 
@@ -120,9 +120,8 @@ class Sinch(Carrier):
         callback = self.callback(attempt)
         if callback:
             sent["callback_url"] = _fitting(callback)
-        headers = {"Authorization": f"Bearer {newest(self.api_token)}", "Content-Type": JSON, "Accept": JSON}
-        body = json_bytes(sent)
-        return Request("POST", f"{self.api_url}/xms/v1/{self.service_plan_id}/batches", headers, body)
+        url = f"{self.api_url}/xms/v1/{self.service_plan_id}/batches"
+        return post_json(url, f"Bearer {newest(self.api_token)}", sent)
 
     def _accepted(self, answer: Fields) -> Submission:
         if str(answer.get("canceled")).lower() == "true":
@@ -170,16 +169,16 @@ class Sinch(Carrier):
         return [self._said(fields, kind, now)] if kind in _FROM_PEOPLE else []
 
     def _reported(self, fields: Fields, said: Fields, request: Request, now: datetime) -> Receipt:
-        code, reference = said.text("code"), fields.text("client_reference") or ""
+        code = said.text("code")
         return self._receipt(
             _word(said.need("status")),
             fields.need("batch_id"),
             now,
             error_code=None if code == _NO_ERROR else code,
-            attempt_id=reference if ATTEMPT_ID.fullmatch(reference) else self.attempt_of(request),
+            attempt_id=fields.attempt_id("client_reference") or self.attempt_of(request),
             segments=fields.count("number_of_message_parts"),
             at=moment_of(fields.get("operator_status_at"), now) or moment_of(fields.get("at"), now),
-            raw=dict(fields),
+            raw=fields.raw,
         )
 
     def _said(self, fields: Fields, kind: str, now: datetime) -> Reply:

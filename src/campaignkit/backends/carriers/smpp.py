@@ -38,7 +38,7 @@ import attrs
 
 from campaignkit.backends.carriers.port import Carrier, Event, Request, Secret, Submission, each_secret, newest, secret
 from campaignkit.backends.carriers.signing import any_same, sha256_hex
-from campaignkit.backends.carriers.wire import Fields, clean, e164, moment_of
+from campaignkit.backends.carriers.wire import GSM, GSM_ESCAPED, Fields, clean, e164, moment_of
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.grouping import parse_zone
 from campaignkit.models import Attempt, Message, Receipt, Reply
@@ -63,15 +63,6 @@ STATES: Final = (
     *("UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD", "SKIPPED"),
 )
 """What the numbers of ``message_state`` are called in the text of receipts."""
-
-GSM: Final = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-"""The alphabet of GSM 03.38."""
-
-GSM_ESCAPED: Final[Mapping[int, str]] = dict(zip(b"\x0a\x14()/<=>@e", "\f^{}\\[~]|€", strict=True))
-"""What a character means after an escape."""
 
 _ESCAPE: Final = 0x1B
 _HEADER: Final = struct.Struct(">4I")

@@ -49,7 +49,6 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from campaignkit.backends.carriers.port import (
-    ATTEMPT,
     Carrier,
     Event,
     Request,
@@ -57,14 +56,16 @@ from campaignkit.backends.carriers.port import (
     Secret,
     Submission,
     address,
+    attempt_in,
     each_secret,
     newest,
+    post_json,
     secret,
 )
 from campaignkit.backends.carriers.signing import is_fresh, needs
-from campaignkit.backends.carriers.wire import Fields, json_bytes, moment_of, read_form, read_json
+from campaignkit.backends.carriers.wire import Fields, moment_of, read_json
 from campaignkit.errors import InvalidValue, shown
-from campaignkit.models import ATTEMPT_ID, Attempt, Message, Outcome, Receipt, Reply
+from campaignkit.models import Attempt, Message, Outcome, Receipt, Reply
 
 API_URL: Final = "https://api.telnyx.com"
 MOST_TEXT: Final = 1600
@@ -136,14 +137,10 @@ class Telnyx(Carrier):
             "messaging_profile_id": self.messaging_profile_id,
             "webhook_url": self.callback(attempt),
         }
-        headers = {
-            "Authorization": f"Bearer {newest(self.api_key)}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
-        if attempt.attempt_id is not None:
-            headers["Idempotency-Key"] = attempt.attempt_id
-        return Request("POST", f"{self.api_url}/v2/messages", headers, _json(fields))
+        # Of what says nothing nothing is said, always in the same bytes: repeated ones must be the same.
+        given = {name: value for name, value in fields.items() if value}
+        key = {} if attempt.attempt_id is None else {"Idempotency_Key": attempt.attempt_id}
+        return post_json(f"{self.api_url}/v2/messages", f"Bearer {newest(self.api_key)}", given, **key)
 
     def decode(self, response: Response) -> Submission:
         """Return what an answer means; what it says about our key alone says nothing about the message."""
@@ -210,11 +207,11 @@ class Telnyx(Carrier):
             now,
             error_code=_first(message, "errors").text("code"),
             at=moment_of(event.text("occurred_at"), now),
-            attempt_id=_attempt_in(message.text("webhook_url"), whole.inner("meta").text("delivered_to")),
+            attempt_id=attempt_in(message.text("webhook_url")) or attempt_in(whole.inner("meta").text("delivered_to")),
             segments=message.count("parts"),
             price=cost.money("amount"),
             currency=cost.currency("currency"),
-            raw=dict(whole),
+            raw=whole.raw,
         )
 
     def _said(self, message: Fields, now: datetime) -> Reply:
@@ -233,24 +230,6 @@ class Telnyx(Carrier):
 
 def _first(fields: Fields, name: str) -> Fields:
     return next(iter(fields.list(name)), Fields({}))
-
-
-def _attempt_in(*urls: str | None) -> str | None:
-    """Return the attempt id in the first of some addresses that holds one."""
-    for url in filter(None, urls):
-        try:
-            found = dict(read_form(url.partition("?")[2].partition("#")[0].encode())).get(ATTEMPT, "")
-        except InvalidValue:
-            continue
-        if ATTEMPT_ID.fullmatch(found):
-            return found
-    return None
-
-
-def _json(fields: dict[str, Any]) -> bytes:
-    """Return the fields that say something, always in the same bytes, because repeated ones must be the same."""
-    said = {name: value for name, value in fields.items() if value}
-    return json_bytes(said)
 
 
 def _base64(text: str, length: int) -> bytes | None:

@@ -53,12 +53,13 @@ from campaignkit.backends.carriers.port import (
     basic,
     each_secret,
     newest,
+    post_json,
     secret,
 )
 from campaignkit.backends.carriers.signing import TOLERANCE, is_fresh, needs, read_jwt, same, sha256_hex
-from campaignkit.backends.carriers.wire import Fields, e164, json_bytes, moment_of, read_json
+from campaignkit.backends.carriers.wire import Fields, e164, moment_of, read_json
 from campaignkit.errors import InvalidValue, shown
-from campaignkit.models import ATTEMPT_ID, Attempt, Message, Reply
+from campaignkit.models import Attempt, Message, Reply
 
 API_URL: Final = "https://api.nexmo.com"
 MOST_TEXT: Final = 3200
@@ -127,14 +128,8 @@ class Vonage(Carrier):
             "webhook_url": self.webhook_url,
             "webhook_version": "v1",
         }
-        headers = {
-            "Authorization": basic(self.api_key, newest(self.api_secret)),
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
         given = {name: value for name, value in fields.items() if value is not None}
-        body = json_bytes(given)
-        return Request("POST", f"{self.api_url}/v1/messages", headers, body)
+        return post_json(f"{self.api_url}/v1/messages", basic(self.api_key, newest(self.api_secret)), given)
 
     def _text(self, message: Message) -> dict[str, Any]:
         return {"channel": "sms", "message_type": "text", "text": self.text(message, MOST_TEXT)}
@@ -186,18 +181,17 @@ class Vonage(Carrier):
         status = fields.text("status")
         if status is None:
             return [self._said(fields, now)]
-        reference = fields.text("client_ref") or ""
         receipt = self._receipt(
             f"messages:{status}",
             fields.need("message_uuid"),
             now,
             error_code=_code(fields.inner("error")),
             at=moment_of(fields.get("timestamp"), now),
-            attempt_id=reference if ATTEMPT_ID.fullmatch(reference) else None,
+            attempt_id=fields.attempt_id("client_ref"),
             segments=fields.inner("sms").count("count_total"),
             price=fields.inner("usage").money("price"),
             currency=fields.inner("usage").currency("currency"),
-            raw=dict(fields),
+            raw=fields.raw,
         )
         return [receipt]
 

@@ -53,10 +53,19 @@ from campaignkit.backends.carriers.port import (
     newest,
     secret,
 )
-from campaignkit.backends.carriers.signing import any_same, is_fresh, signature
-from campaignkit.backends.carriers.wire import FORM, Fields, e164, form_fields, moment_of, read_form, read_json
+from campaignkit.backends.carriers.signing import any_same, as_bytes, is_fresh, signature
+from campaignkit.backends.carriers.wire import (
+    FORM,
+    GSM_TEXT,
+    Fields,
+    e164,
+    form_fields,
+    moment_of,
+    read_form,
+    read_json,
+)
 from campaignkit.errors import InvalidValue, shown
-from campaignkit.models import ATTEMPT_ID, EXACT, Attempt, Message, Receipt, Reply, parse_currency
+from campaignkit.models import EXACT, Attempt, Message, Receipt, Reply, parse_currency
 
 API_URL: Final = "https://rest.nexmo.com"
 MOST_TEXT: Final = 3200  # of the Messages API; this one's description names no limit
@@ -70,12 +79,6 @@ _METHODS: Final = get_args(Method)
 _TAKEN: Final = "0"
 _WENT_WRONG: Final = "5"  # an error while the message was processed: it may have gone out
 _REFUSED: Final = "dlr:rejected"
-_GSM: Final = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
-    "¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€"
-)
-"""What the type ``text`` can write; anything else would arrive as a question mark."""
-
 _SEPARATORS: Final = bytes.maketrans(b"&=", b"__")
 
 
@@ -135,7 +138,7 @@ class VonageSms(Carrier):
             "to": self.recipient(message).removeprefix("+"),
             "from": self.sender(message).removeprefix("+"),
             "text": text,
-            "type": "text" if _GSM.issuperset(text) else "unicode",
+            "type": "text" if GSM_TEXT.issuperset(text) else "unicode",
             "client-ref": attempt.attempt_id,
             "callback": self.webhook_url,
         }
@@ -221,7 +224,6 @@ class VonageSms(Carrier):
         return [self._said(fields, now)] if "type" in fields or "text" in fields else []
 
     def _reported(self, status: str, fields: Fields, now: datetime) -> Receipt:
-        reference = fields.text("client-ref") or ""
         code = fields.text("err-code")
         return self._receipt(
             status,
@@ -229,8 +231,8 @@ class VonageSms(Carrier):
             now,
             error_code=None if code is None else f"dlr:{code}",
             at=moment_of(fields.get("timestamp"), now),
-            attempt_id=reference if ATTEMPT_ID.fullmatch(reference) else None,
-            raw=dict(fields),
+            attempt_id=fields.attempt_id("client-ref"),
+            raw=fields.raw,
         )
 
     def _said(self, fields: Fields, now: datetime) -> Reply:
@@ -260,7 +262,7 @@ def _pairs(request: Request) -> list[tuple[str, str]]:
     """Return the fields of a query or a form, each character one byte."""
     if request.method == "POST":
         return request.form
-    return read_form(request.url.partition("?")[2].partition("#")[0].encode("utf-8", "surrogatepass"))
+    return read_form(as_bytes(request.query))
 
 
 def _signed(request: Request) -> list[tuple[bytes, bytes]]:

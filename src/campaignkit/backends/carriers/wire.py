@@ -17,9 +17,22 @@ from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from campaignkit.errors import InvalidValue, shown
-from campaignkit.models import parse_currency, parse_money
+from campaignkit.models import ATTEMPT_ID, parse_currency, parse_money
 
 FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+
+GSM: Final = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+"""The alphabet of GSM 03.38, each character at its number."""
+
+GSM_ESCAPED: Final[Mapping[int, str]] = dict(zip(b"\x0a\x14()/<=>@e", "\f^{}\\[~]|€", strict=True))
+"""What a character means after an escape."""
+
+GSM_TEXT: Final = frozenset(GSM.replace("\x1b", "")).union(GSM_ESCAPED.values())
+"""Every character that a text in this alphabet can hold."""
 
 MAX_DEPTH: Final = 32
 """How deep JSON may nest."""
@@ -209,6 +222,11 @@ class Fields(Mapping[str, Any]):
             raise InvalidValue(f"{names[0]} is {shown(self._values.get(names[0]))}: must be there, as text")
         return found
 
+    def attempt_id(self, *names: str) -> str | None:
+        """Return the first of some fields as an attempt id of ours; None when it cannot be one."""
+        found = self.text(*names) or ""
+        return found if ATTEMPT_ID.fullmatch(found) else None
+
     def inner(self, name: str) -> Fields:
         """Return the object in a field, an empty one when there is none."""
         value = self._values.get(name)
@@ -261,7 +279,9 @@ def moment_of(value: object, now: datetime) -> datetime | None:
             at = datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
         else:
             at = datetime.fromisoformat(_OFFSET.sub(r"\1:\2", str(value).strip()))
-            at = at.astimezone(UTC) if at.utcoffset() is not None else None  # type: ignore[assignment]
+            if at.utcoffset() is None:
+                return None
+            at = at.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return at if at is not None and at <= now + EARLY else None
+    return at if at <= now + EARLY else None

@@ -24,7 +24,7 @@ from campaignkit.backends.carriers.signing import same
 from campaignkit.backends.carriers.wire import Fields, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 CERTIFICATE_URL: Final = f"https://sns.us-east-1.amazonaws.com/SimpleNotificationService-{'0' * 32}.pem"
 TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:campaigns"
@@ -169,13 +169,13 @@ class AwsDialect(Dialect):
 
     def taken(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:  # noqa: ARG002 - it says no more
         """Return the id, which is all that AWS says."""
-        return _json(200, {"MessageId": carrier_id})
+        return json_response(200, {"MessageId": carrier_id}, JSON)
 
     def refused(self, why: Why) -> Response:
         """Return an error of the API."""
         kind, reason, message = _REFUSED[why]
         error = {"__type": kind, "Message": message, "Reason": reason}
-        return _json(400, {name: value for name, value in error.items() if value is not None})
+        return json_response(400, {name: value for name, value in error.items() if value is not None}, JSON)
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:  # noqa: ARG002 - words are all it has
         """Return an event."""
@@ -261,7 +261,3 @@ def _check_fields(fields: Fields) -> None:
     life = fields.get("TimeToLive", SHORTEST_LIFE)
     if not isinstance(life, int) or not SHORTEST_LIFE <= life <= LONGEST_LIFE:
         raise InvalidValue("TimeToLive is out of its bounds")
-
-
-def _json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": JSON}, json.dumps(value).encode())

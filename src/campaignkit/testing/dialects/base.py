@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -12,11 +13,15 @@ from typing import ClassVar, Final
 import attrs
 
 from campaignkit.backends.carriers.port import Carrier, Request, Response
-from campaignkit.backends.carriers.smpp import GSM, GSM_ESCAPED
+from campaignkit.backends.carriers.wire import GSM_ESCAPED, GSM_TEXT, JSON
 from campaignkit.models import Status
 
 _DOUBLE: Final = frozenset(GSM_ESCAPED.values())
-_PLAIN: Final = _DOUBLE.union(GSM)
+
+
+def json_response(status: int, value: object, kind: str = JSON) -> Response:
+    """Return an answer in JSON."""
+    return Response(status, {"Content-Type": kind}, json.dumps(value).encode())
 
 
 class Why(StrEnum):
@@ -55,7 +60,7 @@ class Submitted:
         >>> [Submitted(to="+12025550143", sender=None, text=text).parts for text in ("a" * 161, "€" * 80, "👍" * 68)]
         [2, 1, 3]
         """
-        plain = _PLAIN.issuperset(self.text)
+        plain = GSM_TEXT.issuperset(self.text)
         alone, joined = (160, 153) if plain else (70, 67)
         length = len(self.text) + sum(each in _DOUBLE if plain else each > "\uffff" for each in self.text)
         return 1 if self.media or length <= alone else -(-length // joined)

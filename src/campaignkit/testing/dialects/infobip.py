@@ -9,13 +9,13 @@ from random import Random
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from campaignkit.backends.carriers.infobip import JSON, MOST_TEXT, Infobip
+from campaignkit.backends.carriers.infobip import MOST_TEXT, Infobip
 from campaignkit.backends.carriers.port import Request, Response, basic, newest
 from campaignkit.backends.carriers.signing import same
-from campaignkit.backends.carriers.wire import Fields, e164, read_json
+from campaignkit.backends.carriers.wire import JSON, Fields, e164, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 _REFUSED: Mapping[Why, tuple[int, str]] = {
     Why.BUSY: (429, "TOO_MANY_REQUESTS"),
@@ -100,7 +100,7 @@ class InfobipDialect(Dialect):
         status, word = _REFUSED[why]
         if "/" in word:
             return _answer(Submitted(to="", sender=None, text=""), "0" * 22, word)
-        return _json(status, {"requestError": {"serviceException": {"messageId": word, "text": word.lower()}}})
+        return json_response(status, {"requestError": {"serviceException": {"messageId": word, "text": word.lower()}}})
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a report of one message."""
@@ -154,7 +154,7 @@ def _answer(submitted: Submitted, carrier_id: str, word: str) -> Response:
         "destination": submitted.to.removeprefix("+"),
         "details": {"messageCount": submitted.parts},
     }
-    return _json(200, {"bulkId": "0", "messages": [message]})
+    return json_response(200, {"bulkId": "0", "messages": [message]})
 
 
 def _status(word: str) -> Mapping[str, object]:
@@ -168,7 +168,3 @@ def _status(word: str) -> Mapping[str, object]:
 
 def _time(now: datetime) -> str:
     return now.strftime("%Y-%m-%dT%H:%M:%S.000%z")
-
-
-def _json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": JSON}, json.dumps(value).encode())

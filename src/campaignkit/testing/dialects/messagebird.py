@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from random import Random
@@ -21,7 +20,7 @@ from campaignkit.backends.carriers.signing import same, sha256_hex
 from campaignkit.backends.carriers.wire import FORM, Fields, e164, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 _LIFE: Final = 60  # seconds that a token may be used
 _MOST_REFERENCE: Final = 60
@@ -103,12 +102,12 @@ class MessageBirdDialect(Dialect):
             "createdDatetime": _written(now),
             "recipients": {**counts, "items": [item]},
         }
-        return _json(201, created)
+        return json_response(201, created)
 
     def refused(self, why: Why) -> Response:
         """Return an error of the API."""
         status, code, description, parameter = _REFUSED[why]
-        return _json(status, {"errors": [{"code": code, "description": description, "parameter": parameter}]})
+        return json_response(status, {"errors": [{"code": code, "description": description, "parameter": parameter}]})
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a status report."""
@@ -190,7 +189,3 @@ def _checked(fields: Fields, *, mms: bool) -> Submitted:
 
 def _written(now: datetime) -> str:
     return now.isoformat(timespec="seconds")
-
-
-def _json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from random import Random
@@ -11,12 +10,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
 from campaignkit.backends.carriers.plivo import API_URL, MOST_MEDIA, MOST_TEXT, Plivo
-from campaignkit.backends.carriers.port import Request, Response, basic, newest
+from campaignkit.backends.carriers.port import Request, Response, attempt_in, basic, newest
 from campaignkit.backends.carriers.signing import base64_signature, same
 from campaignkit.backends.carriers.wire import FORM, Fields, e164, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 _API_ID = "db342550-7f1d-11e1-8ea7-1231380bc196"
 _REFUSED: Mapping[Why, tuple[int, str]] = {
@@ -84,7 +83,7 @@ class PlivoDialect(Dialect):
             sender=e164(sent.text("src", "powerpack_uuid")),
             text=text,
             media=tuple(media),
-            attempt_id=dict(parse_qsl(urlsplit(callback or "").query)).get("attempt"),
+            attempt_id=attempt_in(callback),
             callback=callback,
         )
 
@@ -94,12 +93,12 @@ class PlivoDialect(Dialect):
 
     def taken(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:  # noqa: ARG002 - it says no more
         """Return that it was queued."""
-        return _json(202, {"message": "message(s) queued", "message_uuid": [carrier_id], "api_id": _API_ID})
+        return json_response(202, {"message": "message(s) queued", "message_uuid": [carrier_id], "api_id": _API_ID})
 
     def refused(self, why: Why) -> Response:
         """Return an error of the API."""
         status, message = _REFUSED[why]
-        return _json(status, {"api_id": _API_ID, "error": message})
+        return json_response(status, {"api_id": _API_ID, "error": message})
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a status callback."""
@@ -153,7 +152,3 @@ class PlivoDialect(Dialect):
             "X-Plivo-Signature-V3-Nonce": nonce,
         }
         return Request("POST", url, headers, urlencode(form).encode())
-
-
-def _json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from campaignkit.backends.carriers.port import Request, Response, basic, newest
 from campaignkit.backends.carriers.signing import base64_signature, same
-from campaignkit.backends.carriers.sinch import API_URL, JSON, MOST_TEXT, Sinch
-from campaignkit.backends.carriers.wire import Fields, read_json
+from campaignkit.backends.carriers.sinch import API_URL, MOST_TEXT, Sinch
+from campaignkit.backends.carriers.wire import JSON, Fields, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 _REFUSED: Mapping[Why, tuple[int, str, str]] = {
     Why.BUSY: (429, "too_many_requests", "Too many requests"),
@@ -110,12 +110,12 @@ class SinchDialect(Dialect):
             "modified_at": _time(now),
             "delivery_report": "per_recipient",
         }
-        return _json(201, created)
+        return json_response(201, created)
 
     def refused(self, why: Why) -> Response:
         """Return an error of the API."""
         status, code, text = _REFUSED[why]
-        return _json(status, {"code": code, "text": text})
+        return json_response(status, {"code": code, "text": text})
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a report about one recipient."""
@@ -177,7 +177,3 @@ def _content(sent: Fields) -> tuple[str, tuple[str, ...]]:
 
 def _time(now: datetime) -> str:
     return now.isoformat(timespec="milliseconds")
-
-
-def _json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": JSON}, json.dumps(value).encode())

@@ -12,13 +12,13 @@ from typing import ClassVar, NoReturn
 from campaignkit.backends.carriers.port import Request, Response
 from campaignkit.backends.carriers.smpp import (
     DELIVER_SM,
-    GSM,
     MESSAGE_PAYLOAD,
     MESSAGE_STATE,
     RECEIPTED_MESSAGE_ID,
     STATES,
     Smpp,
 )
+from campaignkit.backends.carriers.wire import GSM
 from campaignkit.errors import InvalidValue
 from campaignkit.grouping import parse_zone
 from campaignkit.models import Status

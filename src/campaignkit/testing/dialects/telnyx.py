@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, ClassVar, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from campaignkit.backends.carriers.port import ATTEMPT, Carrier, Request, Response, newest
+from campaignkit.backends.carriers.port import Carrier, Request, Response, attempt_in, newest
 from campaignkit.backends.carriers.signing import same
 from campaignkit.backends.carriers.telnyx import API_URL, MOST_MEDIA, MOST_TEXT, Telnyx
 from campaignkit.backends.carriers.wire import Fields, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 PUBLIC_KEY: Final = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 """The made-up account's key; its other half is known to everybody who reads this file."""
@@ -107,12 +107,12 @@ class TelnyxDialect(Dialect):
     def taken(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:
         """Return the message as it was created."""
         message = self._message(submitted, carrier_id, "queued", None, now)
-        return _json(200, {"data": {**message, "cost": None, "sent_at": None}})
+        return json_response(200, {"data": {**message, "cost": None, "sent_at": None}})
 
     def refused(self, why: Why) -> Response:
         """Return an error of the API."""
         status, code, title = _REFUSED[why]
-        return _json(status, {"errors": [{"code": code, "title": title, "detail": f"{title}."}]})
+        return json_response(status, {"errors": [{"code": code, "title": title, "detail": f"{title}."}]})
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a webhook about a message."""
@@ -209,14 +209,10 @@ def _checked(fields: Fields, key: str | None) -> Submitted:
         sender=sender,
         text=text,
         media=tuple(urls),
-        attempt_id=dict(parse_qsl(urlsplit(callback or "").query)).get(ATTEMPT) or key,
+        attempt_id=attempt_in(callback) or key,
         callback=callback,
     )
 
 
 def _uuid(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-
-def _json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())

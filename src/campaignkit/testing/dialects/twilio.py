@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from random import Random
 from typing import ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from campaignkit.backends.carriers.port import Request, Response, basic, newest
+from campaignkit.backends.carriers.port import Request, Response, attempt_in, basic, newest
 from campaignkit.backends.carriers.signing import base64_signature, same
 from campaignkit.backends.carriers.twilio import API_URL, MOST_TEXT, Twilio
 from campaignkit.backends.carriers.wire import FORM
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 _REFUSED: Mapping[Why, tuple[int, int, str]] = {
     Why.BUSY: (429, 20429, "Too Many Requests"),
@@ -82,7 +81,7 @@ class TwilioDialect(Dialect):
             sender=form.get("From") or form.get("MessagingServiceSid"),
             text=text,
             media=media,
-            attempt_id=dict(parse_qsl(urlsplit(callback or "").query)).get("attempt"),
+            attempt_id=attempt_in(callback),
             callback=callback,
         )
 
@@ -106,12 +105,12 @@ class TwilioDialect(Dialect):
             "price_unit": "USD",
             "error_code": None,
         }
-        return _json(201, created)
+        return json_response(201, created)
 
     def refused(self, why: Why) -> Response:
         """Return an error of the API."""
         status, code, message = _REFUSED[why]
-        return _json(status, {"code": code, "message": message, "status": status})
+        return json_response(status, {"code": code, "message": message, "status": status})
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a status callback."""
@@ -149,7 +148,3 @@ class TwilioDialect(Dialect):
         message = url + "".join(name + form[name] for name in sorted(form))
         signature = base64_signature(newest(self.carrier.auth_token), message.encode(), "sha1")
         return Request("POST", url, {"Content-Type": FORM, "X-Twilio-Signature": signature}, urlencode(form).encode())
-
-
-def _json(status: int, value: object) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())

@@ -15,7 +15,7 @@ from campaignkit.backends.carriers.vonage import API_URL, MOST_CAPTION, MOST_REF
 from campaignkit.backends.carriers.wire import Fields, e164, read_json
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 _ERRORS: Final = "https://developer.vonage.com/api-errors"
 _TRACE: Final = "bf0ca0bf927b3b52e3cb03217e1a1ddf"
@@ -94,13 +94,13 @@ class VonageDialect(Dialect):
 
     def taken(self, submitted: Submitted, carrier_id: str, now: datetime) -> Response:  # noqa: ARG002 - it says no more
         """Return the answer with the message's id."""
-        return _json(202, "application/json", {"message_uuid": carrier_id})
+        return json_response(202, {"message_uuid": carrier_id})
 
     def refused(self, why: Why) -> Response:
         """Return a problem as RFC 7807 has it."""
         status, kind, title = _REFUSED[why]
         problem = {"type": f"{_ERRORS}{kind}", "title": title, "detail": f"{title}.", "instance": _TRACE}
-        return _json(status, "application/problem+json", problem)
+        return json_response(status, problem, "application/problem+json")
 
     def receipt(self, submitted: Submitted, carrier_id: str, word: str, code: str | None, now: datetime) -> Request:
         """Return a status of the message."""
@@ -189,7 +189,3 @@ def _moment(now: datetime) -> str:
 
 def _uuid(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
-
-
-def _json(status: int, kind: str, value: object) -> Response:
-    return Response(status, {"Content-Type": kind}, json.dumps(value).encode())

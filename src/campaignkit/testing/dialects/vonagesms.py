@@ -15,7 +15,7 @@ from campaignkit.backends.carriers.vonagesms import API_URL, MOST_CALLBACK, MOST
 from campaignkit.backends.carriers.wire import FORM, e164, form_fields, read_form
 from campaignkit.errors import InvalidValue
 from campaignkit.models import Status
-from campaignkit.testing.dialects.base import Dialect, Submitted, Why
+from campaignkit.testing.dialects.base import Dialect, Submitted, Why, json_response
 
 _REFUSED: Final[Mapping[Why, tuple[str, str]]] = {
     Why.BUSY: ("1", "Throttled"),
@@ -177,4 +177,4 @@ def _uuid(digits: str) -> str:
 
 def _json(parts: list[dict[str, str]]) -> Response:
     answer = {"message-count": str(len(parts)), "messages": parts}
-    return Response(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+    return json_response(200, answer)
