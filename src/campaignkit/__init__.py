@@ -10,8 +10,9 @@ Names are loaded on first use, so that importing the package costs next to nothi
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from campaignkit.lazy import loader
 
 if TYPE_CHECKING:
     from campaignkit.cells import Cell, People, PeopleCounts, Sums, Tally
@@ -209,13 +210,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module 'campaignkit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"campaignkit.{module}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:

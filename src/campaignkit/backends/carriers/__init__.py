@@ -6,8 +6,9 @@ Names are loaded on first use, so that a host pays only for the carriers it cons
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from campaignkit.lazy import loader
 
 if TYPE_CHECKING:
     from campaignkit.backends.carriers.aws import Aws
@@ -81,13 +82,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:
