@@ -122,7 +122,7 @@ BROKEN = {
         "test_the_attempt_id_travels",
     ),
     "believes the address": (
-        [('attempt_id=said.text("reference")', "attempt_id=self.attempt_of(request)")],
+        [('attempt_id=said.attempt_id("reference")', "attempt_id=self.attempt_of(request)")],
         "test_no_byte_of_the_query_can_be_changed",
         [("https://app.example/hooks", "https://app.example/hooks?attempt=a-1")],
     ),
@@ -177,15 +177,15 @@ BROKEN = {
         [("is_fresh(time, now)", "is_fresh(time, datetime.now(now.tzinfo))")],
         "test_it_only_computes",
     ),
-    "opens connections": ([("import json\n", "import json\nimport httpx\n")], "test_it_only_computes"),
-    "draws lots": ([("import json\n", "import json\nfrom random import random\n")], "test_it_only_computes"),
-    "opens addresses": ([("import json\n", "import json\nfrom urllib import request\n")], "test_it_only_computes"),
+    "opens connections": ([("import attrs\n", "import attrs\nimport httpx\n")], "test_it_only_computes"),
+    "draws lots": ([("import attrs\n", "import attrs\nfrom random import random\n")], "test_it_only_computes"),
+    "opens addresses": ([("import attrs\n", "import attrs\nfrom urllib import request\n")], "test_it_only_computes"),
     "drops the text": (
         [('"text": self.text(message, 1000)', '"text": self.text(message, 1000)[:3]')],
         "test_a_message_becomes_a_request",
     ),
     "writes ASCII": (
-        [("json.dumps(said).encode()", "json.dumps(said, ensure_ascii=False).encode('ascii', 'replace')")],
+        [('"text": self.text(message, 1000)', '"text": self.text(message, 1000).encode("ascii", "replace").decode()')],
         "test_any_text_arrives_as_it_is",
     ),
     "sends in clear": (
