@@ -144,6 +144,7 @@ def test_plain_errors_survive_pickling(error):
         ("method", 405),
         ("content_type", 415),
         ("size", 413),
+        ("slow", 408),
         ("malformed", 400),
         ("unavailable", 503),
     ],

@@ -8,9 +8,11 @@ CampaignKitError
 │   └── AmbiguousCode              one code, several meanings at this carrier
 ├── WebhookRejected (PermissionError)  a request is not what the carrier sends: .reason .status
 ├── UnsupportedFrame (NotImplementedError)  a dataframe engine cannot do what a count needs
+├── StorageUnavailable (ConnectionError)  a database cannot do it now: .in_doubt
+├── UnsupportedSchema (RuntimeError)  a database holds tables of another version than this library's
 └── MissingExtra (ImportError)     an optional package is not installed
 
-None of them is worth trying again unchanged.
+Only StorageUnavailable is worth trying again unchanged.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ if TYPE_CHECKING:
 
 _SHOWN = 80
 
-RejectReason = Literal["signature", "timestamp", "method", "content_type", "size", "malformed", "unavailable"]
+RejectReason = Literal["signature", "timestamp", "method", "content_type", "size", "slow", "malformed", "unavailable"]
 _STATUS_OF: Final[dict[RejectReason, int]] = {
     "signature": 403,
     "timestamp": 403,
     "method": 405,
     "content_type": 415,
     "size": 413,
+    "slow": 408,
     "malformed": 400,
     "unavailable": 503,
 }
@@ -82,8 +85,8 @@ class WebhookRejected(CampaignKitError, PermissionError):
     answer the sender with `status` and an empty body.
 
     Attributes:
-        reason: ``signature``, ``timestamp``, ``method``, ``content_type``, ``size``, ``malformed``, or
-            ``unavailable`` when what it is checked with cannot be had now: the carrier comes again.
+        reason: ``signature``, ``timestamp``, ``method``, ``content_type``, ``size``, ``slow``, ``malformed``,
+            or ``unavailable`` when what it is checked with cannot be had now: the carrier comes again.
         status: the HTTP status to answer with.
     """
 
@@ -102,6 +105,30 @@ class WebhookRejected(CampaignKitError, PermissionError):
     def __reduce__(self) -> tuple[type[WebhookRejected], tuple[str, RejectReason, str]]:
         """Survive pickling, like `InvalidRow`."""
         return type(self), (self.carrier, self.reason, self.rule)
+
+
+class StorageUnavailable(CampaignKitError, ConnectionError):
+    """A database cannot do it now: busy for too long, stopped, full, or chosen to give way to another transaction.
+
+    Nothing was changed, and trying the whole transaction again may help.
+
+    Attributes:
+        in_doubt: True where it failed while it was being committed: the changes may stand or not.
+            What the tracker does is safe to try again even so, because it asks what is new first.
+    """
+
+    def __init__(self, sentence: str, *, in_doubt: bool = False) -> None:
+        """Keep whether it may have been kept."""
+        super().__init__(sentence)
+        self.in_doubt = in_doubt
+
+    def __reduce__(self) -> tuple[type[StorageUnavailable], tuple[str], dict[str, bool]]:
+        """Survive pickling, like `InvalidRow`."""
+        return type(self), (str(self),), {"in_doubt": self.in_doubt}
+
+
+class UnsupportedSchema(CampaignKitError, RuntimeError):
+    """A database holds tables of another version than this library's; the sentence says which, and the way out."""
 
 
 class MissingExtra(CampaignKitError, ImportError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from campaignkit.testing.ledger import Asked, Ledger, Posted, Taken
     from campaignkit.testing.server import SimulatorServer
     from campaignkit.testing.simulator import Simulator
+    from campaignkit.testing.storage import StorageContract
     from campaignkit.testing.weather import WEATHERS, Weather
 
 _MODULE_OF = {
@@ -30,6 +31,7 @@ _MODULE_OF = {
     "Posted": "ledger",
     "Simulator": "simulator",
     "SimulatorServer": "server",
+    "StorageContract": "storage",
     "Submitted": "dialects.base",
     "Taken": "ledger",
     "VirtualClock": "clock",
@@ -50,6 +52,7 @@ __all__ = [
     "Posted",
     "Simulator",
     "SimulatorServer",
+    "StorageContract",
     "Submitted",
     "Taken",
     "VirtualClock",

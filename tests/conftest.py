@@ -1,0 +1,5 @@
+"""Fixtures of all tests."""
+
+from databases import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
