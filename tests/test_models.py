@@ -134,7 +134,7 @@ def broken() -> list[tuple[type, dict[str, object], str]]:
         (Decimal("Infinity"), "must be a finite amount"),
         (Decimal("-0.0079"), "must not be negative; negate it if the log writes charges as negatives, as Twilio does"),
         (-1, "must not be negative"),
-        (Decimal("1000000000.01"), "must be at most 1,000,000,000; check its unit"),
+        (Decimal(1000000000000), "must be at most 1,000,000,000; check its unit"),
         (10**5000, "must be at most 1,000,000,000"),
     )
     rules: list[tuple[type, dict[str, object], str]] = []
@@ -145,7 +145,9 @@ def broken() -> list[tuple[type, dict[str, object], str]]:
             rules += [(noun, {name: value}, says) for value, says in ((NAIVE, AWARE), *wrong_moments)]
         rules += [(noun, {name: None}, MOMENT) for name in fields_of(noun, "datetime")]
         for name in fields_of(noun, "Decimal | None"):
-            rules += [(noun, {name: value, "currency": "USD"}, says) for value, says in wrong_money]
+            most = "999,999,999,999" if noun is Message and name != "price" else "1,000,000,000"
+            money = [(value, says.replace("1,000,000,000", most)) for value, says in wrong_money]
+            rules += [(noun, {name: value, "currency": "USD"}, says) for value, says in money]
             rules += [(noun, {name: Decimal(0)}, 'has no currency; give currency too, like currency="USD"')]
         rules += [
             (noun, {"currency": value}, LETTERS)
@@ -161,6 +163,7 @@ def broken() -> list[tuple[type, dict[str, object], str]]:
     rules += [(Message, {name: 1_000_001}, "must lie between 0 and 1,000,000; check") for name in counts[1:]]
     return [
         *rules,
+        (Message, {"price": Decimal("1000000000.01"), "currency": "USD"}, "must be at most 1,000,000,000; check"),
         (Message, {"segments": 256}, "must lie between 0 and 255; check where it was read from"),
         (Message, {"segments": 10**5000}, "must lie between 0 and 255"),
         (Message, {"step": 0}, "counting starts at 1; give 1 for the first"),

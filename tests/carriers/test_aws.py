@@ -590,6 +590,7 @@ def test_a_reply(more):
     assert AWS.events(request, now=NOW) == [
         Reply(
             received_at=NOW - dt.timedelta(minutes=2),
+            dated=True,
             reply_id="99999999-2222-3333-4444-555555555555",
             to="+12025550143",
             sender="+12025550100",

@@ -323,6 +323,7 @@ def test_a_reply(text, keyword):
     assert events_of(result, messageCount=1, pendingMessageCount=0) == [
         Reply(
             received_at=dt.datetime(2026, 11, 22, 11, 58, tzinfo=dt.UTC),
+            dated=True,
             reply_id="r-1",
             to="+12025550143",
             sender="+12025550100",

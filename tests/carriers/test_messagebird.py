@@ -546,7 +546,8 @@ NUMBERS = {"originator": "12025550143", "recipient": "12025550100"}
 )
 def test_a_reply(form, expected):
     """A reply says who wrote what to whom and when, in each of the forms that MessageBird sends."""
-    expected = {"to": "+12025550143", "sender": "+12025550100", "received_at": NOW, **expected}
+    dated = "received_at" in expected
+    expected = {"to": "+12025550143", "sender": "+12025550100", "received_at": NOW, "dated": dated, **expected}
 
     assert BIRD.events(wrote(form), now=NOW) == [Reply(reply_id=ID, carrier="messagebird", **expected)]
 

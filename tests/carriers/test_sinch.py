@@ -347,6 +347,7 @@ def test_a_reply(text, keyword):
     assert events_of(body) == [
         Reply(
             received_at=dt.datetime(2026, 11, 22, 11, 58, tzinfo=dt.UTC),
+            dated=True,
             reply_id="01HY1",
             to="+12025550143",
             sender="+12025550100",

@@ -371,6 +371,7 @@ def test_a_reply():
     assert stop == [
         Reply(
             received_at=dt.datetime(2026, 11, 22, 11, 59, 50, 503_000, tzinfo=dt.UTC),
+            dated=True,
             reply_id=ID,
             to="+12025550143",
             sender="+12025550100",

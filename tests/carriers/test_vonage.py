@@ -371,6 +371,7 @@ def test_a_reply(more, text, keyword):
     assert VONAGE.events(signed(said(**more)), now=NOW) == [
         Reply(
             received_at=dt.datetime(2026, 11, 22, 11, 59, 58, tzinfo=dt.UTC),
+            dated=True,
             reply_id=UUID,
             to="+447700900123",
             sender="+447700900001",

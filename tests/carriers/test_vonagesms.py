@@ -394,6 +394,7 @@ def test_a_reply(text, keyword):
     assert SMS.events(webhook(fields), now=NOW) == [
         Reply(
             received_at=NOW,
+            dated=True,
             reply_id=ID,
             to="+447700900123",
             sender="+447700900001",

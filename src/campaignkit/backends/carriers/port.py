@@ -583,6 +583,7 @@ class Carrier(abc.ABC):
         return Reply(
             text=text,
             received_at=at or now,
+            dated=at is not None,
             carrier=self.name,
             keyword=more.pop("keyword", None) or match_keyword(text, languages=self.languages),
             lossy="�" in text,
