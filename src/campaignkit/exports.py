@@ -36,7 +36,7 @@ from campaignkit.tables import Cell, cell_reader
 from campaignkit.verdicts import FAILURES, TABLES_DATED, code_with_word, own_word, parse_status_word, verdict_of
 
 _SAID_OF_A_FAILURE: Final = ("reason", "bounce", "retryable", "error_description", "advice")
-_BEFORE: Final = (
+BEFORE: Final = (
     "message_id",
     "campaign_id",
     "variant",
@@ -56,7 +56,7 @@ _BEFORE: Final = (
     "carrier_id",
     "error_code",
 )
-_AFTER: Final = (
+AFTER: Final = (
     "skip_reason",
     "segments",
     "price",
@@ -71,7 +71,7 @@ _AFTER: Final = (
     "assisted_revenue",
 )
 
-LOG_COLUMNS: Final = (*_BEFORE, *_SAID_OF_A_FAILURE, *_AFTER)
+LOG_COLUMNS: Final = (*BEFORE, *_SAID_OF_A_FAILURE, *AFTER)
 """The columns of the message log, one row a message."""
 
 Row = tuple[Any, ...]
@@ -268,13 +268,13 @@ def log_rows(
     reader = _Reader(columns or {}, carrier, timezone)
     for number, row in enumerate(rows):
         if isinstance(row, Message):
-            yield (*_before(row), *_said(row.carrier, row.error_code, row.status, profile), *_after(row))
+            yield (*_before(row), *said_of(row.carrier, row.error_code, row.status, profile), *_after(row))
         else:
             yield reader.read(number, row, profile)
 
 
-_before: Final = operator.attrgetter(*_BEFORE)
-_after: Final = operator.attrgetter(*_AFTER)
+_before: Final = operator.attrgetter(*BEFORE)
+_after: Final = operator.attrgetter(*AFTER)
 
 
 class _Reader:
@@ -285,7 +285,7 @@ class _Reader:
         self._carrier, self._status = carrier, columns.get("status", "status")
         self._plan = [
             (name, columns.get(name, name), as_text if _is_free(name) else cell_reader(name, zone))
-            for name in (*_BEFORE, *_AFTER)
+            for name in (*BEFORE, *AFTER)
         ]
 
     def read(self, number: int, row: Any, profile: Profile) -> Row:
@@ -306,8 +306,8 @@ class _Reader:
         found |= {"carrier": carrier, "status": meaning.status}
         if carrier in NEGATIVE_PRICES and found["price"] is not None:
             found["price"] = found["price"].copy_abs()
-        said = _said(carrier, code, meaning.status, profile)
-        return (*(found[name] for name in _BEFORE), *said, *(found[name] for name in _AFTER))
+        said = said_of(carrier, code, meaning.status, profile)
+        return (*(found[name] for name in BEFORE), *said, *(found[name] for name in AFTER))
 
 
 def _is_free(name: str) -> bool:
@@ -331,8 +331,8 @@ _read_text: Final[Cell] = cell_reader("contact_id")
 
 
 @functools.lru_cache(maxsize=65536)
-def _said(carrier: str | None, code: str | None, status: Status, profile: Profile) -> Row:
-    """Return what a failure's code means, empty where nothing failed."""
+def said_of(carrier: str | None, code: str | None, status: Status, profile: Profile) -> Row:
+    """Return what a failure's code means, between `BEFORE` and `AFTER`; empty where nothing failed."""
     if status not in FAILURES:
         return (None,) * len(_SAID_OF_A_FAILURE)
     verdict = verdict_of(carrier, code, Status(status), profile)
@@ -357,14 +357,21 @@ def _csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     writer = csv.writer(_Line(), lineterminator="\r\n")
     yield writer.writerow(map(safe_text, columns))
     for row in rows:
-        yield writer.writerow(map(_cell, row))
+        # Most cells are empty, a small number or one plain word, which the writer takes as they are.
+        yield writer.writerow(
+            [
+                each if (kind := type(each)) in _AS_IT_IS or (kind is str and each.isalnum()) else _cell(each)
+                for each in row
+            ]
+        )
+
+
+_AS_IT_IS: Final = frozenset({int, type(None)})
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
     if isinstance(value, str):
-        return safe_text(str(value))
+        return _repeated_text(value) if " " in value else safe_text(str(value))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
@@ -384,6 +391,9 @@ def safe_text(text: str) -> str:
     if clean.startswith(_FORMULA) and not _NUMBER.fullmatch(clean):
         return f"'{clean}"
     return clean
+
+
+_repeated_text: Final = functools.lru_cache(maxsize=1024)(safe_text)  # what a code means stands in many rows
 
 
 def _encodable(text: str) -> str:

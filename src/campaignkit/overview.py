@@ -377,13 +377,35 @@ def campaigns(
     tables = {"replies": replies, "clicks": clicks, "opt_outs": opt_outs, "orders": orders}
     table = tally(kept, by=_BY, **asked, **tables)  # type: ignore[arg-type]  # each keyword has the type it had
     described = _described(campaigns, timezone)
+    sent = _last_sent(kept, columns or {}, timezone)
+    return read_campaigns(table, described, sent, profile=profile, rank_by=rank_by, min_sent=min_sent)
+
+
+def read_campaigns(
+    table: Tally,
+    described: Mapping[str, Campaign],
+    sent: Mapping[Any, datetime],
+    *,
+    profile: str | Profile,
+    rank_by: str,
+    min_sent: int,
+) -> Campaigns:
+    """Return campaigns side by side from their table of cells, as `campaigns` does from messages.
+
+    Args:
+        table: grouped by ``campaign_id`` alone.
+        described: what is known of campaigns, by id.
+        sent: when each was last sent, by id.
+        profile: whose definitions to use.
+        rank_by: the rate that places are by.
+        min_sent: campaigns that sent fewer messages have no place.
+    """
     silent = described.keys() - {as_text(group[0]) for group in table.cells}
     table = attrs.evolve(table, cells={**table.cells, **{(name,): {} for name in sorted(silent)}})
     groups = Summaries(table, get_profile(profile))
     named = Summaries(table.select(lambda group: group[0] is not None), groups.profile)
     ranking = rank(named, rank_by, min_sent=min_sent)
     places = {each.key: each.place for each in ranking.ranked}
-    sent = _last_sent(kept, columns or {}, timezone)
     listed = [
         _row(_campaign(key, described), groups[key], numbers, sent.get(key), places.get(key))
         for key, numbers in zip(groups, groups.rows(), strict=True)

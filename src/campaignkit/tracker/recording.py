@@ -1,0 +1,100 @@
+"""Taking in many messages that nobody has heard of: the short way of `Tracker.record`.
+
+Most messages that are recorded are new, and nothing has come of them. Their rows follow from
+what is told of them and from a status, so they need no look at what is known, and go to the
+storage as plain values. Whatever is not so simple is left to `ingest.Batch`, which knows every
+case, and makes the same row of a simple one.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections import Counter
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any, Final
+
+from campaignkit.backends.storage.port import Transaction
+from campaignkit.backends.storage.tables import CARRIER_IDS, MESSAGES
+from campaignkit.models import Message, Status, to_micros
+from campaignkit.tracker.channels import note_channels
+from campaignkit.tracker.counters import COUNTED, count_alike
+from campaignkit.tracker.ingest import Rules, touch_campaigns
+from campaignkit.tracker.stored import HOUR, TOLD, Stored, micros
+
+_SIMPLE: Final = frozenset({Status.PENDING, Status.SKIPPED, Status.CANCELED, Status.QUEUED, Status.SENT})
+_happened: Final = operator.attrgetter(
+    "delivered_at", "last_event_at", "replies", "stop_replies", "clicks", "opted_out",
+    "orders", "assisted_orders", "revenue", "assisted_revenue",
+)  # fmt: skip
+_TOLD: Final = ("message_id", *(name for name in TOLD if name != "created_at"), "segments", "currency")
+_told_of: Final = operator.attrgetter(*_TOLD)
+_MADE: Final = ("created_at", "sent_at", "hour", "price", "media")
+_REST: Final = tuple(name for name in MESSAGES.columns if name not in {*_TOLD, *_MADE})
+
+COLUMNS: Final = (*_TOLD, *_MADE, *_REST)
+"""All columns of messages, in the order of `values_of`."""
+
+_SENT_AT: Final = COLUMNS.index("sent_at")
+_counted_of: Final = operator.itemgetter(*map(COLUMNS.index, COUNTED))
+
+
+def is_simple(message: Message) -> bool:
+    """Return whether a message, if it is new, can be taken in the short way: nothing has come of it yet."""
+    return message.status in _SIMPLE and not any(_happened(message))
+
+
+def take_in(tx: Transaction, messages: Sequence[Message], rules: Rules, now: int) -> list[Message]:
+    """Insert simple messages that are new, with their ids and counters; return the others."""
+    told = sorted(messages, key=lambda each: str(each.message_id))
+    rows = [values_of(each, rules) for each in told]
+    fresh = tx.load(MESSAGES, COLUMNS, rows)
+    late = _claim(tx, list(compress(told, fresh)))
+    _count(tx, list(compress(rows, fresh)), rules, now)
+    return [*(each for each, new in zip(told, fresh, strict=True) if not new), *late]
+
+
+def _claim(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+    """Insert the ids of carriers; return the messages of which ids are known.
+
+    Such an id was waited for, or is another message's: ingest knows what then happens.
+    """
+    named = [each for each in messages if each.carrier_id is not None]
+    named.sort(key=lambda each: (each.carrier or "", each.carrier_id))
+    ids = [(each.carrier or "", each.carrier_id, each.message_id, 1, 0) for each in named]
+    fresh = tx.load(CARRIER_IDS, ("carrier", "carrier_id", "message_id", "attempt", "part"), ids)
+    return [each for each, new in zip(named, fresh, strict=True) if not new]
+
+
+def _count(tx: Transaction, rows: Sequence[tuple[Any, ...]], rules: Rules, now: int) -> None:
+    """Count messages that are new, and note what was handed off."""
+    deltas = count_alike(Counter(map(_counted_of, rows)).items())
+    handed_off = [dict(zip(COLUMNS, row, strict=True)) for row in rows if row[_SENT_AT] is not None]
+    campaigns = {campaign for _, (campaign, *_) in deltas.numbers}
+    touch_campaigns(tx, handed_off, campaigns, deltas, rules=rules, now=now)
+    note_channels(tx, [(None, row) for row in handed_off], {}, now)
+    deltas.write(tx)
+
+
+def values_of(message: Message, rules: Rules) -> tuple[Any, ...]:
+    """Return the row of a simple message that is new, as values of `COLUMNS`."""
+    sent_at = micros(message.sent_at)
+    return (
+        *_told_of(message),
+        micros(message.created_at),
+        sent_at,
+        None if sent_at is None else sent_at // HOUR,
+        None if message.price is None else to_micros(message.price),
+        [*message.media] or None,
+        *_like(message.status, message.carrier, message.error_code, rules),
+    )
+
+
+@functools.lru_cache(maxsize=10_000)
+def _like(status: Status, carrier: str | None, code: str | None, rules: Rules) -> tuple[Any, ...]:
+    """Return what follows from a status."""
+    stored = Stored.new("any", rules.policy)
+    stored.record(Message(status=status, carrier=carrier, error_code=code), (), rules.profile)
+    row = stored.row()
+    return tuple(row[name] for name in _REST)
