@@ -21,7 +21,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow.compute as pc
-from benchmarks import carriers, data
+from benchmarks import carriers, data, storage
 
 import campaignkit as ck
 
@@ -519,7 +519,8 @@ def phones(count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a tenth of the rows, to see that everything runs")
-    parser.add_argument("--only", help="run only this part")
+    parser.add_argument("--only", help="run only this part; storage is all whose name begins so")
+    parser.add_argument("--rows", type=int, default=storage.ROWS, help="of a stored campaign, and of recipients")
     options = parser.parse_args()
     scale = 10 if options.small else 1
     parts: dict[str, Callable[[], None]] = {
@@ -540,10 +541,15 @@ def main() -> None:
         "phones": lambda: phones(20_000 // scale),
         "webhooks": lambda: carriers.webhooks(20_000 // scale),
         "gateways": lambda: carriers.gateways(2_000 // scale),
+        "storage.receipts": lambda: storage.receipts(3_000 // scale, 200 // scale, 5_000 // scale),
+        "storage.postgres": lambda: storage.receipts_postgres(2_000 // scale, 10_000),
+        "storage.campaign": lambda: storage.campaign(options.rows // scale),
+        "storage.recipients": lambda: storage.recipients(options.rows // scale),
+        "storage.webhooks": lambda: storage.routes(5_000 // scale),
     }
     print(f"{'path':<72} ratio       ours       hand")
     for name, part in parts.items():
-        if options.only in (None, name):
+        if options.only in (None, name, name.partition(".")[0]):
             part()
 
 
