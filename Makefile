@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SPRING := examples/spring
 
-.PHONY: demo test check docs screenshots bench fuzz clean
+.PHONY: demo test check docs screenshots bench soak fuzz clean
 
 demo: $(VENV)/demo.made
 	@$(BIN)/python -m campaignkit report $(SPRING)/messages.csv --carrier twilio \
@@ -18,7 +18,7 @@ check: $(VENV)/test.made $(VENV)/check.made
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 docs: $(VENV)/docs.made
@@ -29,6 +29,10 @@ screenshots: $(VENV)/test.made
 
 bench: $(VENV)/test.made
 	$(BIN)/python -m benchmarks.run
+
+# What `make test` does a little of, twenty times over. It takes long.
+soak: $(VENV)/test.made
+	CAMPAIGNKIT_SOAK=20 $(BIN)/python -m pytest --capture=no tests/survival
 
 fuzz: $(VENV)/test.made $(VENV)/fuzz.made
 	$(BIN)/python tests/carriers/fuzz.py

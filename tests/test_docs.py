@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import campaignkit as ck
-from campaignkit import testing
-from campaignkit.backends import carriers
+from campaignkit import testing, tracker, web
+from campaignkit.backends import carriers, storage
 from campaignkit.cells import PEOPLE_COUNTS
 from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES
 from campaignkit.rows import MESSAGE_COLUMNS
@@ -167,10 +167,19 @@ def test_reference_has_every_public_name_once():
     assert sorted(named) == sorted(ck.__all__)
 
 
-@pytest.mark.parametrize("package", [carriers, testing])
-def test_reference_has_every_name_of_the_carriers(package):
-    """The page of the carriers lists the public names of carriers and of testing, each once."""
-    text = (DOCS / "reference" / "carriers" / "index.md").read_text("utf-8")
+@pytest.mark.parametrize(
+    ("package", "page"),
+    [
+        (carriers, "carriers/index.md"),
+        (testing, "carriers/index.md"),
+        (storage, "storage.md"),
+        (tracker, "storage.md"),
+        (web, "storage.md"),
+    ],
+)
+def test_reference_has_every_name_of_a_package(package, page):
+    """The pages of carriers and of tracking list the public names of their packages, each once."""
+    text = (DOCS / "reference" / page).read_text("utf-8")
     named = re.findall(rf"^::: {re.escape(package.__name__)}\.(\w+)$", text, re.MULTILINE)
 
     assert sorted(named) == sorted(package.__all__)
