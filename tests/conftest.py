@@ -1,5 +1,35 @@
 """Fixtures of all tests."""
 
-from databases import postgres_server, postgres_url
+import pytest
 
-__all__ = ["postgres_server", "postgres_url"]
+from campaignkit.backends.storage import MemoryStorage, SqlStorage
+from databases import postgres_server, postgres_url
+from examples_of_docs import load_module
+
+__all__ = ["load_module", "postgres_server", "postgres_url"]
+
+
+@pytest.fixture
+def opened():
+    """Return what opens storages that are closed in the end."""
+    made = []
+
+    def open_one(*given, **more):
+        made.append(SqlStorage(*given, **more))
+        return made[-1]
+
+    yield open_one
+    for storage in made:
+        storage.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def storage(request, tmp_path):
+    """Return an empty storage of each kind."""
+    if request.param == "memory":
+        yield MemoryStorage()
+        return
+    url = f"sqlite:///{tmp_path}/a.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    made = SqlStorage(url)
+    yield made
+    made.close()

@@ -40,6 +40,15 @@ NOON: Final = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 CARRIER: Final = "twilio"
 """Whose words and codes the receipts below are in."""
 
+FOUR_FACTS: Final = [
+    ("queued", "sent", "delivered", "read"),
+    ("sent", "soft", "delivered", "hard"),
+    ("delivered", "hard", "queued", "unknown_final"),
+    ("expired", "blocked", "rejected", "read"),
+    ("canceled", "soft", "sent", "hard"),
+]
+"""Facts of which every order is tried."""
+
 _FAILED: Final = ("undelivered", "rejected", "failed")
 
 SAYS: Final[Mapping[str, tuple[tuple[str, str | None], ...]]] = {

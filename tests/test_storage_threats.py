@@ -53,18 +53,6 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def storage(request, tmp_path):
-    """Return an empty storage of each kind."""
-    if request.param == "memory":
-        yield MemoryStorage()
-        return
-    url = f"sqlite:///{tmp_path}/a.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = SqlStorage(url)
-    yield made
-    made.close()
-
-
 def says(status="delivered", message_id="m1", **fields):
     """Return a receipt."""
     return Receipt(**{"status": status, "carrier": CARRIER, "message_id": message_id, "received_at": NOON, **fields})

@@ -477,18 +477,6 @@ def test_no_secret_is_shown():
     assert [(each, text) for each in (KEY, *SECRETS) for text in shown if each in text] == []
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def storage(request, tmp_path):
-    """Return each storage."""
-    if request.param == "memory":
-        yield MemoryStorage()
-        return
-    url = f"sqlite:///{tmp_path}/a.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = SqlStorage(url)
-    yield made
-    made.close()
-
-
 def test_every_storage_forgets(storage):
     """Erasing, dropping and looking for silence do the same in memory, in SQLite and in PostgreSQL."""
     tracker, oracle = about_ana(tracking(storage)), about_ana(tracking())

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import re
-import sys
-from pathlib import Path
 
 import pytest
 
 from campaignkit.testing import CarrierContract
+from examples_of_docs import changed, code_blocks
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "carriers.md"
-ACME, TEST_ACME = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+ACME, TEST_ACME = code_blocks("carriers.md")
 PROMISES = [name for name in vars(CarrierContract) if name.startswith("test_")]
 
 
 @pytest.fixture
-def acme(tmp_path, monkeypatch):
+def acme(load_module):
     """Return what makes a test class of the docs' carrier, its file and its tests changed in places."""
 
-    def load(name, source):
-        path = tmp_path / f"{name}.py"
-        path.write_text(source, encoding="utf-8")
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
     def made(*changes, tests=()):
-        load("acme", changed(ACME, changes))
-        return load("test_acme", changed(TEST_ACME, tests)).TestAcme
+        load_module("acme", changed(ACME, changes))
+        return load_module("test_acme", changed(TEST_ACME, tests)).TestAcme
 
     return made
-
-
-def changed(text, changes):
-    """Return a text after replacements, each of which must find its place."""
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return text
 
 
 def broken(contract):

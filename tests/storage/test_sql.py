@@ -134,7 +134,7 @@ def test_a_writer_who_waits_too_long_is_told(url, storage):
 
 
 @pytest.mark.parametrize("patience", [0.1, 30])
-def test_a_new_file_that_somebody_holds(url, storage_of, patience):
+def test_a_new_file_that_somebody_holds(url, opened, patience):
     """A file that cannot be set up yet is waited for like any other, and no longer."""
     holder = sqlite3.connect(url.database, isolation_level=None, check_same_thread=False)
     holder.execute("CREATE TABLE theirs (a)")
@@ -142,7 +142,7 @@ def test_a_new_file_that_somebody_holds(url, storage_of, patience):
     holder.execute("SELECT * FROM theirs").fetchall()
     end = threading.Timer(0.5, holder.close)
     end.start()
-    storage = storage_of(url, patience=patience)
+    storage = opened(url, patience=patience)
 
     if patience < 1:
         with pytest.raises(StorageUnavailable, match="database is locked"):
@@ -269,9 +269,9 @@ def test_connections_that_died_in_the_pool_are_replaced(postgres_url):
     storage.close()
 
 
-def test_a_connection_that_is_lost_keeps_nothing(postgres_url, storage_of):
+def test_a_connection_that_is_lost_keeps_nothing(postgres_url, opened):
     """A connection that is lost while a transaction works is StorageUnavailable, and nothing of it was kept."""
-    storage = storage_of(postgres_url)
+    storage = opened(postgres_url)
     noted(storage)
 
     def lose(tx):
@@ -285,9 +285,9 @@ def test_a_connection_that_is_lost_keeps_nothing(postgres_url, storage_of):
     assert noted(storage) == 2
 
 
-def test_a_connection_that_is_lost_while_committing_is_in_doubt(postgres_url, storage_of):
+def test_a_connection_that_is_lost_while_committing_is_in_doubt(postgres_url, opened):
     """A connection that is lost while a transaction is committed says that it may or may not be kept."""
-    storage = storage_of(postgres_url)
+    storage = opened(postgres_url)
 
     with pytest.raises(StorageUnavailable, match="not known whether this was kept") as caught:
         noted(storage, then=lambda _: dropped(postgres_url))
@@ -310,9 +310,9 @@ def test_an_interrupt_undoes(storage):
     assert noted(storage) == 1
 
 
-def test_deadlocks_end(postgres_url, storage_of):
+def test_deadlocks_end(postgres_url, opened):
     """Of two transactions that wait for each other over two tables one ends as StorageUnavailable, the other works."""
-    storage, both, told = storage_of(postgres_url, patience=30), threading.Barrier(2), []
+    storage, both, told = opened(postgres_url, patience=30), threading.Barrier(2), []
     with storage.transaction("acme") as tx:
         tx.put(NOTES, [{"name": "noted", "carrier": "", "n": 0, "last_at": 0}])
         tx.put(MESSAGES, [message("m1")])
@@ -367,20 +367,6 @@ def test_an_error_that_was_swallowed_keeps_nothing(storage):
         noted(storage, then=swallow)
 
     assert noted(storage) == 1
-
-
-@pytest.fixture
-def storage_of():
-    """Return what makes storages that are closed in the end."""
-    made = []
-
-    def make(*given, **more):
-        made.append(SqlStorage(*given, **more))
-        return made[-1]
-
-    yield make
-    for storage in made:
-        storage.close()
 
 
 def dropped(url):
@@ -508,9 +494,9 @@ def test_how_sqlite_is_set_up(url, synchronous, kept):
 
 
 @pytest.mark.parametrize(("synchronous", "kept"), [("FULL", "on"), ("NORMAL", "off")])
-def test_how_postgres_is_set_up(postgres_url, storage_of, synchronous, kept):
+def test_how_postgres_is_set_up(postgres_url, opened, synchronous, kept):
     """A commit waits for the disk unless the host says NORMAL, and a lock for as long as patience."""
-    storage = storage_of(postgres_url, synchronous=synchronous, patience=1.5)
+    storage = opened(postgres_url, synchronous=synchronous, patience=1.5)
     with storage.transaction("acme") as tx:
         said = [tx._cursor.execute(f"SHOW {name}").fetchone()[0] for name in ("synchronous_commit", "lock_timeout")]
 

@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import re
 import sys
-from pathlib import Path
 
 import pytest
 
 from campaignkit.testing import StorageContract
+from examples_of_docs import changed, code_blocks
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "storage.md"
-FILE, TEST_FILE = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+FILE, TEST_FILE = code_blocks("storage.md")
 PROMISES = [name for name in vars(StorageContract) if name.startswith("test_")]
 
 
 @pytest.fixture
-def contract(tmp_path, monkeypatch):
+def contract(load_module):
     """Return what makes the test class of the docs' storage, with the storage changed in places."""
 
-    def load(name, source):
-        path = tmp_path / f"{name}.py"
-        path.write_text(source, encoding="utf-8")
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
     def made(*changes):
-        load("jsonfiles", changed(FILE, changes))
-        return load("test_jsonfiles", TEST_FILE).TestJsonFiles()
+        load_module("jsonfiles", changed(FILE, changes))
+        return load_module("test_jsonfiles", TEST_FILE).TestJsonFiles()
 
     return made
-
-
-def changed(text, changes):
-    """Return a text after replacements, each of which must find its place."""
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return text
 
 
 def held(contract, promise, folder):

@@ -10,8 +10,6 @@ import os
 import pytest
 import sqlalchemy as sa
 
-from campaignkit.backends.storage import SqlStorage
-
 
 @pytest.fixture
 def url(request):
@@ -19,20 +17,6 @@ def url(request):
     if request.param == "sqlite":
         return sa.make_url(f"sqlite:///{request.getfixturevalue('tmp_path')}/campaigns.db")
     return request.getfixturevalue("postgres_url")
-
-
-@pytest.fixture
-def opened():
-    """Return what opens storages that are closed in the end."""
-    made = []
-
-    def open_one(*given, **more):
-        made.append(SqlStorage(*given, **more))
-        return made[-1]
-
-    yield open_one
-    for storage in made:
-        storage.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from story import SPRING, state, story, told_once, tracker_of, whole
 
 from campaignkit.backends.storage.memory import MemoryStorage
 from campaignkit.models import Attempt, Message, Receipt
-from strategies import CARRIER, NOON, SAYS, moment
+from strategies import CARRIER, FOUR_FACTS, NOON, SAYS, moment
 
 HERE = Path(__file__).parent
 
@@ -38,13 +38,6 @@ def test_eight_processes_tell_everything_at_once(url, opened, most, soak, say):
     say(f"8 processes, {len(bag(seed, messages))} tellings of {len(story(seed, messages))}: 0 differences")
 
 
-FACTS = [
-    ("queued", "sent", "delivered", "read"),
-    ("sent", "soft", "delivered", "hard"),
-    ("delivered", "hard", "queued", "unknown_final"),
-    ("expired", "blocked", "rejected", "read"),
-    ("canceled", "soft", "sent", "hard"),
-]
 MESSAGE = Message(message_id="m1", campaign_id=SPRING, status="queued", carrier=CARRIER, sent_at=NOON)
 
 
@@ -66,7 +59,7 @@ def after(*calls):
     return state(tracker)
 
 
-@pytest.mark.parametrize("facts", FACTS, ids="-".join)
+@pytest.mark.parametrize("facts", FOUR_FACTS, ids="-".join)
 def test_every_order_of_facts_that_come_twice(facts, soak, say):
     """Every order of three facts told twice each, or of four in a soak: one state."""
     told = receipts(facts)[: 3 if soak == 1 else 4]
@@ -78,7 +71,7 @@ def test_every_order_of_facts_that_come_twice(facts, soak, say):
     say(f"{len(orders)} orders of {len(told)} facts told twice: 1 state")
 
 
-@pytest.mark.parametrize("facts", FACTS, ids="-".join)
+@pytest.mark.parametrize("facts", FOUR_FACTS, ids="-".join)
 def test_every_order_of_four_facts_and_every_way_to_group_them(facts, say):
     """All 24 orders, in one to four calls each: one state."""
     told, many = receipts(facts), 0

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
@@ -23,12 +20,11 @@ from campaignkit.testing import Simulator, get_dialect
 from campaignkit.testing.dialects.base import Submitted
 from campaignkit.testing.story import ARRIVED
 from campaignkit.tracker import Tracker
-
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+from examples_of_docs import HOW_TO
 
 
 @pytest.fixture
-def app(tmp_path, monkeypatch):
+def app(tmp_path, monkeypatch, load_module):
     """Return what loads the files of a page, the last of them last."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", f"AC{'0' * 32}")
@@ -36,16 +32,10 @@ def app(tmp_path, monkeypatch):
     loaded = []
 
     def load(page, *, files):
-        text = (PAGES / f"{page}.md").read_text("utf-8")
+        text = (HOW_TO / f"{page}.md").read_text("utf-8")
         blocks = re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
         for name, source in blocks[:files]:
-            path = tmp_path / f"{name}.py"
-            path.write_text(source, encoding="utf-8")
-            spec = importlib.util.spec_from_file_location(name, path)
-            module = importlib.util.module_from_spec(spec)
-            monkeypatch.setitem(sys.modules, name, module)
-            spec.loader.exec_module(module)
-            loaded.append(module)
+            loaded.append(load_module(name, source))
         return loaded[-1]
 
     yield load

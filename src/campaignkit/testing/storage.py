@@ -474,7 +474,9 @@ class StorageContract:
         with storage.reading(_TENANT) as tx:
             up = [*tx.pages(MESSAGES, size=size, index=index)]
             down = [*tx.pages(MESSAGES, size=size, index=index, descending=True)]
+            each = [*tx.walk(MESSAGES, size=size, index=index)]
 
+        _same(each, expected, f"walk of messages by {index or 'key'}")
         _same([row for page in up for row in page], expected, f"pages of {size} of messages by {index or 'key'}")
         _same([row for page in down for row in page], expected[::-1], "the same from the end")
         _hold(all(0 < len(page) <= size for page in up + down), f"a page of {size} rows is empty, or longer")

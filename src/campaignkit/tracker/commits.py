@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from campaignkit.errors import StorageUnavailable
 
@@ -78,8 +78,7 @@ class GroupCommit(Generic[_Work, _Result]):
             self._leave(call)
         if call.error is not None:
             raise call.error
-        result: Any = call.result
-        return result  # type: ignore[no-any-return]  # a call that is done without an error has one
+        return cast("_Result", call.result)
 
     def _lead(self, call: _Call[_Work, _Result] | None) -> None:
         self._leader = call

@@ -14,7 +14,7 @@ import functools
 import json
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -89,7 +89,7 @@ def _cell_of(taken: bool, priced: bool, facts: tuple[Any, ...]) -> tuple[str, di
             "skip_reason": given["skip_reason"] if skipped else None,
             "sent_at": EPOCH if taken else None,
             "price": Decimal(0) if priced else None,
-            "currency": "XXX",
+            "currency": "XXX",  # no currency: a cell knows only that there is a price
         }
     )
     ((cell, sums),) = tally_rows([alone]).cells[()].items()
@@ -146,16 +146,11 @@ def count_alike(alike: Iterable[tuple[tuple[Any, ...], int]]) -> Deltas:
 def stored_counters(tx: Transaction, campaign: str) -> Numbers:
     """Return the counters of a campaign as they are stored, without zeros."""
     return {
-        (table.name, tuple(row[name] for name in table.key)): kept
-        for table, row in _rows(tx, campaign)
+        (table.name, table.key_of(row)): kept
+        for table in _TABLES
+        for row in tx.walk(table, where={"campaign_id": campaign})
         if (kept := {name: row[name] for name in _ADDED[table.name] if row[name]})
     }
-
-
-def _rows(tx: Transaction, campaign: str) -> Iterator[tuple[Table, Row]]:
-    for table in _TABLES:
-        for page in tx.pages(table, where={"campaign_id": campaign}):
-            yield from ((table, row) for row in page)
 
 
 @attrs.frozen(kw_only=True)

@@ -31,7 +31,7 @@ from campaignkit.models import (
 )
 from campaignkit.profiles import Profile
 from campaignkit.tracker.policies import Rules
-from campaignkit.tracker.stored import Stored, amount, message_of, micros, moment_of
+from campaignkit.tracker.stored import Stored, click_of, message_of, micros, moment_of, order_of, reply_of
 from campaignkit.verdicts import FAILURES, Verdict, code_with_word, parse_status_word, verdict_of
 
 MOST: Final = 1000
@@ -39,8 +39,6 @@ MOST: Final = 1000
 
 LOOKED_AT: Final = 10_000
 """How many rows of one person, or for one page of a log, are looked at."""
-
-ARRIVED: Final = frozenset({Status.DELIVERED, Status.READ})
 
 
 # --- what codes and rows mean ------------------------------------------------------------------
@@ -245,15 +243,14 @@ def read_details(tx: Transaction, rules: Rules, message_id: object) -> MessageDe
         attempts=tuple(_attempts(tx, row, rules)),
         receipts=tuple(receipts_of(tx, row, rules.profile)),
         replies=tuple(sorted(map(reply_of, rows_about(tx, REPLIES, name)), key=lambda each: each.received_at)),
-        clicks=tuple(sorted(map(_click_of, rows_about(tx, CLICKS, name)), key=lambda each: each.clicked_at)),
-        orders=tuple(sorted(map(_order_of, rows_about(tx, ORDERS, name)), key=lambda each: each.ordered_at)),
+        clicks=tuple(sorted(map(click_of, rows_about(tx, CLICKS, name)), key=lambda each: each.clicked_at)),
+        orders=tuple(sorted(map(order_of, rows_about(tx, ORDERS, name)), key=lambda each: each.ordered_at)),
     )
 
 
 def rows_about(tx: Transaction, table: Table, message_id: str) -> Iterator[Row]:
-    """Yield the rows of a table that are about a message, in the order of its index by message."""
-    for page in tx.pages(table, index="message", where={"message_id": message_id}):
-        yield from page
+    """Return the rows of a table that are about a message, in the order of its index by message."""
+    return tx.walk(table, index="message", where={"message_id": message_id})
 
 
 def _attempts(tx: Transaction, row: Row, rules: Rules) -> Iterator[AttemptDetails]:
@@ -312,41 +309,6 @@ def _meaning(
     except AmbiguousCode:
         code = None
     return meaning.status, verdict_for(meaning.status, carrier, code, profile)
-
-
-def reply_of(row: Row) -> Reply:
-    """Return a row of replies as the noun."""
-    told = {name: row[name] for name in ("reply_id", "message_id", "campaign_id", "contact_id", "to", "sender")}
-    return Reply(
-        **told,
-        received_at=_moment(row["received_at"]),
-        text=row["text"] or "",
-        keyword=row["keyword"],
-        carrier=row["carrier"],
-        media=tuple(row["media"] or ()),
-        lossy=bool(row["lossy"]),
-    )
-
-
-def _click_of(row: Row) -> Click:
-    told = {name: row[name] for name in ("click_id", "message_id", "campaign_id", "contact_id", "to", "url")}
-    return Click(**told, clicked_at=_moment(row["clicked_at"]))
-
-
-def _order_of(row: Row) -> Order:
-    told = {name: row[name] for name in ("order_id", "message_id", "campaign_id", "contact_id", "to", "currency")}
-    return Order(
-        **told,
-        ordered_at=_moment(row["ordered_at"]),
-        revenue=amount(row["revenue"]),
-        assisted=bool(row["assisted"]),
-    )
-
-
-def _moment(at: int) -> datetime:
-    found = moment_of(at)
-    assert found is not None  # noqa: S101 - each event is written with its moment
-    return found
 
 
 # --- what was said -----------------------------------------------------------------------------

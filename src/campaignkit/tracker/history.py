@@ -26,7 +26,6 @@ from campaignkit.errors import InvalidValue, nearest, shown
 from campaignkit.models import Bounce, Message, Status, parse_status
 from campaignkit.profiles import Profile
 from campaignkit.tracker.details import (
-    ARRIVED,
     LOOKED_AT,
     MOST,
     asked_limit,
@@ -41,11 +40,10 @@ from campaignkit.tracker.details import (
 )
 from campaignkit.tracker.people import standing
 from campaignkit.tracker.policies import Rules
-from campaignkit.tracker.stored import Stored, digest, is_erased, message_of, moment_of
-from campaignkit.verdicts import FAILURES, Verdict
+from campaignkit.tracker.stored import ARRIVED, FAILED, Stored, digest, is_erased, message_of, moment_of
+from campaignkit.verdicts import Verdict
 
-_FAILED: Final = FAILURES - {Status.REFUSED}
-_GROUPS: Final[Mapping[str, frozenset[Status]]] = {"failed": _FAILED}
+_GROUPS: Final[Mapping[str, frozenset[Status]]] = {"failed": FAILED}
 
 _Row = TypeVar("_Row")
 
@@ -416,9 +414,9 @@ _WORDS: Final[Mapping[str, _Word]] = {
     "no_reply": _Word(_all, ARRIVED, _any("replies", "stop_replies")),
     "no_click": _Word(_all, ARRIVED, _any("clicks")),
     "not_delivered": _Word(_all, _ELSE, _all, ARRIVED),
-    "failed": _Word(_all, _FAILED, _all, ARRIVED),
-    "soft": _Word(_bounced(Bounce.SOFT), _FAILED, _all, ARRIVED),
-    "hard": _Word(_bounced(Bounce.HARD, Bounce.DELETED), _FAILED, _all, ARRIVED, to_send=False),
+    "failed": _Word(_all, FAILED, _all, ARRIVED),
+    "soft": _Word(_bounced(Bounce.SOFT), FAILED, _all, ARRIVED),
+    "hard": _Word(_bounced(Bounce.HARD, Bounce.DELETED), FAILED, _all, ARRIVED, to_send=False),
     "opted_out": _Word(_any("opted_out"), to_send=False),
 }
 

@@ -62,10 +62,13 @@ from campaignkit.tracker.people import (
 )
 from campaignkit.tracker.policies import Rules
 from campaignkit.tracker.stored import (
+    EVENT_OF,
+    WHOSE,
     Stored,
     amount,
     digest,
     empty_row,
+    event_row,
     is_early,
     is_erased,
     known_code,
@@ -91,7 +94,6 @@ UNATTRIBUTED: Final = "unattributed"
 INBOUND: Final = "inbound"
 
 _LOOKED_AT: Final = 100
-_NAMES: Final = ("campaign_id", "contact_id", "to")
 
 
 class Raced(Exception):
@@ -276,8 +278,7 @@ class Batch:
         receipts: Iterable[_Heard],
         about: Iterable[str | None],
     ) -> None:
-        recorded = {item.message.message_id for _, item in ours if isinstance(item, Recorded)}
-        wanted = recorded | {item.message_id for _, item in ours if isinstance(item, Submitted)}
+        wanted = {item.message.message_id if isinstance(item, Recorded) else item.message_id for _, item in ours}
         wanted |= {place[0] for each in receipts if (place := self._owner(each.receipt))}
         wanted |= {each for each in about if each is not None}
         names = sorted(filter(None, wanted))
@@ -473,19 +474,19 @@ class Batch:
         """Give each receipt its message, or let it wait; what waited for an id that one of them brings follows."""
         while receipts:
             self._look_up(receipts)
-            unplaced = [each for each in receipts if self._owner(each.receipt) is None]
-            placed = [each for each in receipts if self._owner(each.receipt) is not None]
+            found = [(each, self._owner(each.receipt)) for each in receipts]
+            unplaced = [each for each, place in found if place is None]
+            placed = [(each, place) for each, place in found if place is not None]
             learned: dict[Key, _Place] = {}
-            for each in placed:
-                place = self._owner(each.receipt)
-                if place is None or place[0] not in self._stored:
+            for each, place in placed:
+                if place[0] not in self._stored:
                     raise Raced
                 key = _id_of(each.receipt)
                 if key is not None and key not in self._ids and each.receipt.message_id is None:
                     learned.setdefault(key, place)
             released = self._claim({}, learned)
-            for each in placed:
-                message_id, attempt, part = self._owner(each.receipt) or ("", 0, 0)
+            for each, place in placed:
+                message_id, attempt, part = self._owner(each.receipt) or place  # its part may be known by now
                 self._heard.append((each, (message_id, attempt, part or 0)))
             unplaced = self._without_inbound(unplaced) if unplaced else []
             if unplaced:
@@ -600,7 +601,7 @@ class Batch:
         """Tell what came back of a message before it was recorded whose it is."""
         for name, stored in sorted(self._stored.items()):
             told, before = stored.told, self._rows[name]
-            learned = [each for each in _NAMES if before[each] is None and told[each] is not None]
+            learned = [each for each in WHOSE if before[each] is None and told[each] is not None]
             if not learned or not before["last_event_at"]:  # then nothing came back
                 continue
             for table in (REPLIES, CLICKS, ORDERS):
@@ -621,7 +622,7 @@ class Batch:
                 self.results[caller]["unattributed"] += 1
             if not isinstance(event, OptOut):
                 known = None if message_id is None else about_whom
-                table, row = _event_row(event, known, message_id)
+                table, row = event_row(event, known, message_id)
                 if known is not None and erased:
                     row = self.rules.aliases.attributed(table, row, known)
                 rows[table.name].append((caller, event, row))
@@ -632,7 +633,7 @@ class Batch:
                 self.results[caller]["opt_outs" if first else "duplicates"] += 1
         for table, name in ((REPLIES, "replies"), (CLICKS, "clicks"), (ORDERS, "orders")):
             # In the order of the key: whoever inserts the same rows waits for one of them, and not crosswise.
-            told = sorted(rows[table.name], key=lambda each, key=table.key[0]: each[2][key])  # type: ignore[misc]
+            told = sorted(rows[table.name], key=lambda each: table.key_of(each[2]))
             for (caller, event, row), new in zip(told, self.tx.insert(table, [row for *_, row in told]), strict=True):
                 self.results[caller][name if new else "duplicates"] += 1
                 self.notes[DUPLICATE, ""] += not new
@@ -721,12 +722,11 @@ class Batch:
 def refold(tx: Transaction, stored: Stored, rules: Rules) -> None:
     """Read again what every receipt of a message says."""
     stored.unhear(rules.profile)
-    for page in tx.pages(RECEIPTS, index="message", where={"message_id": stored.message_id}):
-        for row in page:
-            element, _ = lifted(row, stored.told["carrier"], rules.profile, sent_at=stored.told["sent_at"])
-            stored.seen(row["last_received_at"])
-            if element is not None:
-                stored.join((row["attempt"], row["part"]), element)
+    for row in tx.walk(RECEIPTS, index="message", where={"message_id": stored.message_id}):
+        element, _ = lifted(row, stored.told["carrier"], rules.profile, sent_at=stored.told["sent_at"])
+        stored.seen(row["last_received_at"])
+        if element is not None:
+            stored.join((row["attempt"], row["part"]), element)
 
 
 def touch_campaigns(
@@ -792,7 +792,7 @@ def _not_new(tx: Transaction, table: Table, rows: Sequence[Row]) -> dict[Key, Ro
     """Insert rows; return those of the storage that were there."""
     if not rows:
         return {}
-    keys = [tuple(row[name] for name in table.key) for row in rows]
+    keys = [table.key_of(row) for row in rows]
     old = [key for key, new in zip(keys, tx.insert(table, rows), strict=True) if not new]
     return tx.lock(table, old) if old else {}
 
@@ -848,43 +848,7 @@ def _from_inbox(row: Row) -> _Heard:
     return _Heard(receipt, None, first=row)
 
 
-def _event_row(event: Reply | Click | Order, told: Row | None, message_id: str | None) -> tuple[Table, Row]:
-    """Return a reply, a click or an order as a row; without an id of its own, all it says tells it from others."""
-    at = when(event)
-    known = {name: getattr(event, name) or (told or {}).get(name) for name in _NAMES}
-    known["message_id"] = message_id
-    if isinstance(event, Reply):
-        row = empty_row(REPLIES, **known, sender=event.sender, carrier=event.carrier, received_at=at, text=event.text)
-        row["reply_id"] = event.reply_id or digest("reply", event.to, event.message_id, event.sender, at, event.text)
-        row |= {"keyword": event.keyword and event.keyword.value, "media": [*event.media]}
-        row |= {"dated": int(event.dated), "lossy": int(event.lossy)}
-        return REPLIES, row
-    if isinstance(event, Click):
-        click_id = event.click_id or digest("click", event.to, event.message_id, at, event.url)
-        return CLICKS, empty_row(CLICKS, **known, click_id=click_id, clicked_at=at, url=event.url)
-    revenue = None if event.revenue is None else to_micros(event.revenue)
-    order_id = event.order_id or digest("order", event.to, event.message_id, at, revenue, event.currency)
-    money = {"revenue": revenue, "currency": event.currency, "assisted": int(event.assisted)}
-    return ORDERS, empty_row(ORDERS, **known, order_id=order_id, ordered_at=at, **money)
-
-
-def event_of(table: Table, row: Row) -> Reply | Click | Order:
-    """Return what a row of replies, clicks or orders counts for."""
-    at: Any = moment_of(row["received_at" if table is REPLIES else "clicked_at" if table is CLICKS else "ordered_at"])
-    if table is REPLIES:
-        return Reply(received_at=at, keyword=row["keyword"])
-    if table is CLICKS:
-        return Click(clicked_at=at)
-    return Order(
-        ordered_at=at, revenue=amount(row["revenue"]), currency=row["currency"], assisted=bool(row["assisted"])
-    )
-
-
 def events_of(tx: Transaction, message_id: str) -> Iterator[Reply | Click | Order]:
-    """Yield what came back of a message, as far as it counts."""
+    """Yield what people did upon a message."""
     for table in (REPLIES, CLICKS, ORDERS):
-        for page in tx.pages(table, index="message", where={"message_id": message_id}):
-            yield from (event_of(table, row) for row in page)
-
-
-__all__ = ["Batch", "Event", "Ingested", "Raced", "Recorded", "Rules", "Submitted", "Work"]
+        yield from map(EVENT_OF[table.name], tx.walk(table, index="message", where={"message_id": message_id}))

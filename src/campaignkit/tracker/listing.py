@@ -30,15 +30,14 @@ def read_listing(tx: Transaction, *, profile: str | Profile, rank_by: str, min_s
     described: dict[str, Campaign] = {}
     sent: dict[str, datetime] = {}
     tallies: dict[str, Tally] = {}
-    for page in tx.pages(CAMPAIGNS):
-        for row in page:
-            name = row["campaign_id"]
-            described[name] = _campaign_of(row)
-            last_sent_at = moment_of(row["last_sent_at"])
-            sent |= {name: last_sent_at} if last_sent_at else {}
-            table = read_counters(tx, name, by=None, as_of=moment_of(row["latest_at"]))
-            if table.cells:
-                tallies[name] = table
+    for row in tx.walk(CAMPAIGNS):
+        name = row["campaign_id"]
+        described[name] = _campaign_of(row)
+        if row["last_sent_at"] is not None:
+            sent[name] = moment_at(row["last_sent_at"])
+        table = read_counters(tx, name, by=None, as_of=moment_of(row["latest_at"]))
+        if table.cells:
+            tallies[name] = table
     return read_campaigns(_together(tallies), described, sent, profile=profile, rank_by=rank_by, min_sent=min_sent)
 
 

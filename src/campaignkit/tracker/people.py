@@ -44,14 +44,22 @@ from campaignkit.grouping import micros_of
 from campaignkit.models import Keyword, OptOut, Reply, Status
 from campaignkit.profiles import Profile
 from campaignkit.tracker.policies import Rules, max_reorder
-from campaignkit.tracker.stored import Stored, empty_row, is_erased, known_code, latest, lifted, moment_of
+from campaignkit.tracker.stored import (
+    ARRIVED,
+    FAILED,
+    Stored,
+    empty_row,
+    is_erased,
+    known_code,
+    latest,
+    lifted,
+    moment_of,
+)
 from campaignkit.tracker.timeline import OURSELVES
 from campaignkit.verdicts import verdict_of
 
 _MICRO: Final = 1_000_000
 _PARTLY: Final = "partly_delivered"
-_ARRIVED: Final = frozenset({Status.DELIVERED.value, Status.READ.value})
-_FAILED: Final = frozenset({Status.UNDELIVERED.value, Status.REJECTED.value, Status.EXPIRED.value})
 _LOOKED_AT: Final = 1000
 _PAGE: Final = 50
 
@@ -159,19 +167,16 @@ def _named(carrier: str | None, code: str) -> str:
 def wishes_of(tx: Transaction, stored: Stored, rules: Rules, now: int) -> Iterator[Wish]:
     """Yield everything that is stored of a message and says what the person wants: whose it is was just learned."""
     told, where = stored.told, {"message_id": stored.message_id}
-    for page in tx.pages(RECEIPTS, index="message", where=where):
-        for row in page:
-            wish = wish_of_receipt(lifted(row, told["carrier"], rules.profile)[0], row, told["carrier"])
-            if wish is not None:
-                yield wish
-    for page in tx.pages(ATTEMPTS, index="message", where=where):
-        for row in page:
-            at = row["ended_at"] or row["started_at"] or now
-            refused = wish_of_refusal(row["carrier"] or told["carrier"], row["error_code"], at, rules.profile)
-            if refused is not None:
-                yield refused
-    for page in tx.pages(REPLIES, index="message", where=where):
-        yield from filter(None, map(_wish_of_reply, page))
+    for row in tx.walk(RECEIPTS, index="message", where=where):
+        wish = wish_of_receipt(lifted(row, told["carrier"], rules.profile)[0], row, told["carrier"])
+        if wish is not None:
+            yield wish
+    for row in tx.walk(ATTEMPTS, index="message", where=where):
+        at = row["ended_at"] or row["started_at"] or now
+        refused = wish_of_refusal(row["carrier"] or told["carrier"], row["error_code"], at, rules.profile)
+        if refused is not None:
+            yield refused
+    yield from filter(None, map(_wish_of_reply, tx.walk(REPLIES, index="message", where=where)))
     if stored.recorded.get("opted_out"):
         at = stored.recorded.get("last_event_at") or told["sent_at"] or now
         yield Wish(at=at, out=True, source="record")
@@ -298,12 +303,11 @@ def held(tx: Transaction, rules: Rules) -> list[Standing]:
     """Return where an opt-in waits for somebody to decide, the oldest first."""
     found: list[Standing] = []
     whole: set[str] = set()
-    for page in tx.pages(CONSENTS, index="held"):
-        for row in page:
-            if row["to"] in whole:  # a sender's row shows what waits for everything, too
-                continue
-            whole |= {row["to"]} if not row["scope"] else set()
-            found.append(standing(tx, row["to"], row["scope"] or None, rules))
+    for row in tx.walk(CONSENTS, index="held"):
+        if row["to"] in whole:  # a sender's row shows what waits for everything, too
+            continue
+        whole |= {row["to"]} if not row["scope"] else set()
+        found.append(standing(tx, row["to"], row["scope"] or None, rules))
     return [each for each in found if each.held is not None]
 
 
@@ -312,7 +316,7 @@ def held(tx: Transaction, rules: Rules) -> list[Standing]:
 
 def is_strike(row: Row, profile: Profile) -> bool:
     """Return whether a row of messages is a hard bounce: it was handed off, and the number takes none."""
-    if row["status"] not in _FAILED:
+    if row["status"] not in FAILED:
         return False
     return verdict_of(row["carrier"], row["error_code"], Status(row["status"]), profile).strike
 
@@ -322,7 +326,7 @@ def struck(both: Iterable[tuple[Row, Row]], profile: Profile) -> set[str]:
     return {
         row["to"]
         for before, row in both
-        if row["status"] in _FAILED
+        if row["status"] in FAILED
         and row["to"] is not None
         and is_strike(row, profile)
         and not (is_strike(before, profile) and before["to"] == row["to"] and before["sent_at"] == row["sent_at"])
@@ -361,13 +365,12 @@ def _strikes(tx: Transaction, to: str, forgiven_at: int | None, rules: Rules) ->
 
 def _arrived(row: Row) -> bool:
     """Return whether anything of a message ever arrived, so that the number works."""
-    return row["delivered_at"] is not None or row["status"] in _ARRIVED or row["error_code"] == _PARTLY
+    return row["delivered_at"] is not None or row["status"] in ARRIVED or row["error_code"] == _PARTLY
 
 
 def _newest(tx: Transaction, names: Iterable[str]) -> Iterator[Row]:
     """Yield the messages to a person, the last sent first."""
-    pages = (tx.pages(MESSAGES, size=_PAGE, index="to", where={"to": name}, descending=True) for name in names)
-    streams = [itertools.chain.from_iterable(each) for each in pages]
+    streams = [tx.walk(MESSAGES, size=_PAGE, index="to", where={"to": name}, descending=True) for name in names]
     return heapq.merge(*streams, key=lambda row: (row["sent_at"] is not None, row["sent_at"] or 0), reverse=True)
 
 
@@ -396,7 +399,7 @@ def _suppression(tx: Transaction, names: Iterable[str]) -> Row:
 
 def suppressed(tx: Transaction, rules: Rules) -> list[Standing]:
     """Return whose numbers are suppressed, the first first."""
-    rows = [row for page in tx.pages(SUPPRESSIONS, index="since") for row in page]
+    rows = list(tx.walk(SUPPRESSIONS, index="since"))
     return [standing(tx, row["to"], None, rules) for row in rows]
 
 

@@ -20,7 +20,8 @@ from campaignkit.backends.storage.tables import CARRIER_IDS, MESSAGES
 from campaignkit.models import Message, Status, to_micros
 from campaignkit.tracker.channels import note_channels
 from campaignkit.tracker.counters import COUNTED, count_alike
-from campaignkit.tracker.ingest import Rules, touch_campaigns
+from campaignkit.tracker.ingest import touch_campaigns
+from campaignkit.tracker.policies import Rules
 from campaignkit.tracker.stored import HOUR, TOLD, Stored, micros
 
 _SIMPLE: Final = frozenset({Status.PENDING, Status.SKIPPED, Status.CANCELED, Status.QUEUED, Status.SENT})

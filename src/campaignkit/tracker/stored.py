@@ -22,7 +22,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -30,8 +30,8 @@ from typing import Any, Final
 import attrs
 
 from campaignkit.backends.storage.port import Row
-from campaignkit.backends.storage.tables import MESSAGES, Table
-from campaignkit.delivery import BOTTOM, ConflictPolicy, DeliveryState, PartState, lift
+from campaignkit.backends.storage.tables import CLICKS, MESSAGES, ORDERS, REPLIES, Table
+from campaignkit.delivery import BOTTOM, POSITIVE, ConflictPolicy, DeliveryState, PartState, lift
 from campaignkit.errors import AmbiguousCode, InvalidValue
 from campaignkit.grouping import EPOCH, micros_of, moment_at
 from campaignkit.latency import latency_bucket
@@ -51,7 +51,7 @@ from campaignkit.models import (
     to_micros,
 )
 from campaignkit.profiles import Profile
-from campaignkit.verdicts import verdict_of
+from campaignkit.verdicts import FAILURES, verdict_of
 
 TOLD: Final = (
     "campaign_id", "contact_id", "contact_name", "to", "variant", "list_id", "account_id", "sender", "step",
@@ -78,6 +78,13 @@ BEFORE_TAKEN: Final[Mapping[Status, Outcome]] = {
 
 HOUR: Final = 3_600_000_000
 """In microseconds."""
+
+WHOSE: Final = ("campaign_id", "contact_id", "to")
+"""Columns that say whose something is that came back."""
+
+ARRIVED: Final = frozenset(POSITIVE)
+FAILED: Final = FAILURES - {Status.REFUSED}
+"""Statuses of messages that were handed off and did not arrive."""
 
 _UNSHOWN: Final = BOTTOM.shown
 
@@ -318,7 +325,7 @@ class Stored:
         self.skipped |= message.status is Status.SKIPPED
         if message.status not in BEFORE_TAKEN and message.status is not Status.QUEUED:
             newest = max(given, key=lambda each: each.number)
-            positive = message.status in {Status.DELIVERED, Status.READ}
+            positive = message.status in ARRIVED
             at = message.delivered_at if positive else message.last_event_at
             self.said.add((message.status.value, code, micros(at), newest.number, newest.parts))
             self._join_said(profile)
@@ -598,18 +605,6 @@ def is_early(row: Row, sent_at: int | None) -> bool:
     return sent_at is not None and row["at"] is not None and bool(row["at"] < sent_at - _SLACK)
 
 
-def receipt_of(row: Row, carrier: str | None) -> Receipt:
-    """Return what a row of receipts says, of a message of a carrier."""
-    return Receipt(
-        status=row["status"],
-        carrier=row["carrier"] or carrier,
-        error_code=row["error_code"],
-        attempt=row["attempt"],
-        part=row["part"],
-        at=moment_of(row["at"]),
-    )
-
-
 def repeated(row: Row, again: Row) -> Row:
     """Return a row of receipts, or of the inbox's, that came once more: the first time of all counts."""
     return {
@@ -619,3 +614,65 @@ def repeated(row: Row, again: Row) -> Row:
         "last_received_at": latest(row["last_received_at"], again["last_received_at"]),
         "duplicates": row["duplicates"] + again["duplicates"] + 1,
     }
+
+
+# --- what people did, as rows, and back ------------------------------------------------------
+
+
+def event_row(event: Reply | Click | Order, told: Row | None, message_id: str | None) -> tuple[Table, Row]:
+    """Return a reply, a click or an order as a row; without an id of its own, all it says tells it from others."""
+    at = when(event)
+    known = {name: getattr(event, name) or (told or {}).get(name) for name in WHOSE}
+    known["message_id"] = message_id
+    if isinstance(event, Reply):
+        row = empty_row(REPLIES, **known, sender=event.sender, carrier=event.carrier, received_at=at, text=event.text)
+        row["reply_id"] = event.reply_id or digest("reply", event.to, event.message_id, event.sender, at, event.text)
+        row |= {"keyword": event.keyword and event.keyword.value, "media": [*event.media]}
+        row |= {"dated": int(event.dated), "lossy": int(event.lossy)}
+        return REPLIES, row
+    if isinstance(event, Click):
+        click_id = event.click_id or digest("click", event.to, event.message_id, at, event.url)
+        return CLICKS, empty_row(CLICKS, **known, click_id=click_id, clicked_at=at, url=event.url)
+    revenue = None if event.revenue is None else to_micros(event.revenue)
+    order_id = event.order_id or digest("order", event.to, event.message_id, at, revenue, event.currency)
+    money = {"revenue": revenue, "currency": event.currency, "assisted": int(event.assisted)}
+    return ORDERS, empty_row(ORDERS, **known, order_id=order_id, ordered_at=at, **money)
+
+
+def reply_of(row: Row) -> Reply:
+    """Return a row of replies as the noun."""
+    told = {name: row[name] for name in ("reply_id", "message_id", "campaign_id", "contact_id", "to", "sender")}
+    return Reply(
+        **told,
+        received_at=moment_at(row["received_at"]),
+        text=row["text"] or "",
+        keyword=row["keyword"],
+        carrier=row["carrier"],
+        media=tuple(row["media"] or ()),
+        lossy=bool(row["lossy"]),
+    )
+
+
+def click_of(row: Row) -> Click:
+    """Return a row of clicks as the noun."""
+    told = {name: row[name] for name in ("click_id", "message_id", "campaign_id", "contact_id", "to", "url")}
+    return Click(**told, clicked_at=moment_at(row["clicked_at"]))
+
+
+def order_of(row: Row) -> Order:
+    """Return a row of orders as the noun."""
+    told = {name: row[name] for name in ("order_id", "message_id", "campaign_id", "contact_id", "to", "currency")}
+    return Order(
+        **told,
+        ordered_at=moment_at(row["ordered_at"]),
+        revenue=amount(row["revenue"]),
+        assisted=bool(row["assisted"]),
+    )
+
+
+EVENT_OF: Final[Mapping[str, Callable[[Row], Reply | Click | Order]]] = {
+    REPLIES.name: reply_of,
+    CLICKS.name: click_of,
+    ORDERS.name: order_of,
+}
+"""What makes a noun of a row, by the name of its table."""

@@ -13,7 +13,8 @@ import attrs
 
 from campaignkit.backends.storage.port import Transaction
 from campaignkit.backends.storage.tables import ACTIONS
-from campaignkit.tracker.stored import digest, moment_of
+from campaignkit.grouping import moment_at
+from campaignkit.tracker.stored import digest
 
 OURSELVES: Final = "campaignkit"
 """Who did what a rule of ours decided."""
@@ -44,11 +45,9 @@ def write_action(tx: Transaction, campaign_id: str, at: int, what: str, *, who: 
 
 def read_timeline(tx: Transaction, campaign_id: str) -> Iterator[Action]:
     """Yield the actions of a campaign, the first first."""
-    for page in tx.pages(ACTIONS, index="campaign", where={"campaign_id": campaign_id}):
-        yield from map(_action_of, page)
+    yield from map(_action_of, tx.walk(ACTIONS, index="campaign", where={"campaign_id": campaign_id}))
 
 
 def _action_of(row: dict[str, Any]) -> Action:
-    at = moment_of(row["at"])
-    assert at is not None  # noqa: S101 - each is written with its moment
+    at = moment_at(row["at"])
     return Action(campaign_id=row["campaign_id"], at=at, what=row["what"], who=row["who"], why=row["why"])

@@ -27,7 +27,7 @@ import attrs
 from tenacity import Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from campaignkit.backends.carriers.port import Submission
-from campaignkit.backends.storage.port import Key, Storage, Transaction
+from campaignkit.backends.storage.port import Key, Row, Storage, Transaction
 from campaignkit.backends.storage.tables import CAMPAIGNS, INBOX, MESSAGES, NOTES
 from campaignkit.cells import Tally
 from campaignkit.delivery import ConflictPolicy
@@ -76,7 +76,6 @@ from campaignkit.tracker.ingest import (
     Ingested,
     Raced,
     Recorded,
-    Rules,
     Submitted,
     Work,
     events_of,
@@ -85,7 +84,7 @@ from campaignkit.tracker.ingest import (
 )
 from campaignkit.tracker.listing import act, describe, read_actions, read_listing
 from campaignkit.tracker.people import Standing, Wish, check_name, decide_again
-from campaignkit.tracker.policies import OptOutScope, Suppression, Suspension
+from campaignkit.tracker.policies import OptOutScope, Rules, Suppression, Suspension
 from campaignkit.tracker.recording import is_simple, take_in
 from campaignkit.tracker.stored import Stored, check_recordable, message_of, moment_of
 from campaignkit.tracker.suspension import Suspended, miscounted, set_anew
@@ -386,8 +385,8 @@ class Tracker:
         """
         with self._storage.reading(self._tenant) as tx:
             segments = "segments" not in read_counters(tx, campaign, by=None, as_of=None).unmeasured
-            for page in tx.pages(MESSAGES, index="campaign", where={"campaign_id": campaign}):
-                yield from (message_of(row, segments=segments) for row in page)
+            for row in tx.walk(MESSAGES, index="campaign", where={"campaign_id": campaign}):
+                yield message_of(row, segments=segments)
 
     def frame(self, campaign: str, *, backend: str | None = None) -> Any:
         """Return `messages` as a frame: ``pandas``, ``polars`` or ``pyarrow``; by default the first installed.
@@ -811,7 +810,7 @@ class Tracker:
         """Make a page of messages anew; return where the next begins."""
         page = tx.scan(MESSAGES, index="campaign", where={"campaign_id": campaign}, after=start, limit=MOST)
         keys = [(row["message_id"],) for row in page]
-        deltas, made, now = Deltas(), [], micros_of(self._present(None))
+        deltas, made, rows, now = Deltas(), list[Stored](), list[Row](), micros_of(self._present(None))
         for row in tx.lock(MESSAGES, keys).values():
             stored = Stored.of(row, self._rules.policy)
             stored.forget()
@@ -819,8 +818,8 @@ class Tracker:
                 stored.engage(event)
             refold(tx, stored, self._rules)
             made.append(stored)
-            deltas.change(counted(row), counted(stored.row()))
-        rows = [stored.row() for stored in made]
+            rows.append(stored.row())
+            deltas.change(counted(row), counted(rows[-1]))
         tx.put(MESSAGES, rows)
         decide_again(tx, made, self._rules, now)
         unwatched = attrs.evolve(self._rules, suspension=None)  # until all of them are made anew

@@ -163,8 +163,7 @@ def _numbers_of(tx: Transaction, contact: str) -> set[str]:
     return {
         row["to"]
         for table in (MESSAGES, *_EVENTS)
-        for page in tx.pages(table, index="contact", where={"contact_id": contact})
-        for row in page
+        for row in tx.walk(table, index="contact", where={"contact_id": contact})
         if row["to"] is not None and not row["to"].startswith(ERASED)
     }
 
@@ -202,10 +201,10 @@ class _Erasing:
         """Put what somebody wished under their alias, joined with what stands there already."""
         kept = 0
         for table in _WISHES:
-            rows = tx.lock(table, [_key(table, row) for row in tx.scan(table, where={"to": number})])
+            rows = tx.lock(table, [table.key_of(row) for row in tx.scan(table, where={"to": number})])
             moved = [{**row, "to": self.aliases.of(number)} for row in rows.values()]
-            there = tx.lock(table, [_key(table, row) for row in moved])
-            tx.put(table, [_both(table, there.get(_key(table, row)), row) for row in moved])
+            there = tx.lock(table, [table.key_of(row) for row in moved])
+            tx.put(table, [_both(table, there.get(table.key_of(row)), row) for row in moved])
             kept += tx.delete(table, rows)
         return kept
 
@@ -257,8 +256,8 @@ class _Erasing:
         """Put rows without what they say of somebody; return how many said it."""
         pairs = [(row, self._hidden(table, row)) for row in rows]
         changed = [(old, new) for old, new in pairs if old != new]
-        tx.delete(table, sorted(_key(table, old) for old, new in changed if _key(table, old) != _key(table, new)))
-        tx.put(table, sorted((new for _, new in changed), key=lambda row: _key(table, row)))
+        tx.delete(table, sorted(table.key_of(old) for old, new in changed if table.key_of(old) != table.key_of(new)))
+        tx.put(table, sorted((new for _, new in changed), key=table.key_of))
         return len(changed)
 
     def _hidden(self, table: Table, row: Row) -> Row:
@@ -267,7 +266,7 @@ class _Erasing:
     def _hide_messages(self, tx: Transaction, table: Table, rows: Sequence[Row]) -> tuple[Erased, bool]:
         """Hide messages, once all that came back of them is; return whether all are."""
         found, left = Erased(), MOST
-        held = tx.lock(table, sorted(_key(table, row) for row in rows))
+        held = tx.lock(table, sorted(table.key_of(row) for row in rows))
         for row in (held[key] for key in sorted(held)):
             for back in _BACK:
                 for page in tx.pages(back, index="message", where={"message_id": row["message_id"]}, size=_MESSAGES):
@@ -281,10 +280,6 @@ class _Erasing:
             if row["campaign_id"] is not None:
                 write_action(tx, row["campaign_id"], self.now, "erased", who=self.who, why=None)
         return found, True
-
-
-def _key(table: Table, row: Row) -> Key:
-    return tuple(row[name] for name in table.key)
 
 
 def _both(table: Table, there: Row | None, row: Row) -> Row:
@@ -307,7 +302,7 @@ def _hide_waiting(tx: Transaction, digits: Iterable[str], after: Key | None) -> 
     page = tx.scan(INBOX, after=after, limit=MOST)
     rows = _locked(tx, [row for row in page if _mentions(row, digits)])[0]
     tx.put(INBOX, [{**row, "receipt": {**row["receipt"], "raw": None, "raw_since": None}} for row in rows])
-    return len(rows), _key(INBOX, page[-1]) if len(page) == MOST else None
+    return len(rows), INBOX.key_of(page[-1]) if len(page) == MOST else None
 
 
 def _mentions(row: Row, digits: Iterable[str]) -> bool:
@@ -325,7 +320,7 @@ def drop_raw(tx: Transaction, before: int) -> int:
     """Drop the payloads of some receipts that came before a moment; return of how many, 0 when there are no more."""
     page = [row for row in tx.scan(RECEIPTS, index="raw", limit=MOST) if row["raw_since"] < before]
     tx.lock(MESSAGES, sorted({(row["message_id"],) for row in page}))  # so that no receipt is heard meanwhile
-    rows = tx.get(RECEIPTS, [_key(RECEIPTS, row) for row in page])
+    rows = tx.get(RECEIPTS, [RECEIPTS.key_of(row) for row in page])
     tx.put(RECEIPTS, [{**rows[key], "raw": None, "raw_since": None} for key in sorted(rows)])
     return len(rows)
 
@@ -340,7 +335,7 @@ def drop_old(tx: Transaction, before: int, now: int) -> int:
 def drop_waiting(tx: Transaction, rows: Sequence[Row], now: int) -> int:
     """Drop receipts from the inbox, with the ids that only they were waiting for; return how many there were."""
     still, attempts, ids = _locked(tx, rows)
-    count = tx.delete(INBOX, [_key(INBOX, row) for row in still])
+    count = tx.delete(INBOX, [INBOX.key_of(row) for row in still])
     for table, index, held in ((ATTEMPTS, "attempt", attempts), (CARRIER_IDS, "carrier", ids)):
         columns = INBOX.indexes[index]
         free = [key for key, row in held.items() if row["message_id"] is None]
@@ -358,7 +353,7 @@ def _locked(tx: Transaction, rows: Iterable[Row]) -> tuple[list[Row], dict[Key, 
     attempts = tx.lock(ATTEMPTS, sorted({(row["attempt_id"],) for row in found if row["attempt_id"] is not None}))
     named = {(row["carrier"], row["carrier_id"]) for row in found if row["carrier_id"] is not None}
     ids = tx.lock(CARRIER_IDS, sorted(named))
-    there = tx.get(INBOX, [_key(INBOX, row) for row in found])
+    there = tx.get(INBOX, [INBOX.key_of(row) for row in found])
     return [there[key] for key in sorted(there)], attempts, ids
 
 

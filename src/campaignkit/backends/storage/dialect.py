@@ -296,8 +296,7 @@ def adding(insert: sqlite.Insert | postgresql.Insert, sql: sa.Table, names: tupl
 def sums(table: Table, numbers: Mapping[Key, Mapping[str, int]]) -> tuple[tuple[str, ...], list[Row]]:
     """Return the columns that are added to, and rows that begin with those numbers, in the order of the key."""
     names = tuple(sorted({name for values in numbers.values() for name in values}))
-    zeros: Row = {name: 0 if kind == "int" else None for name, kind in table.columns.items()}
-    return names, [zeros | dict(zip(table.key, key, strict=True)) | dict(numbers[key]) for key in sorted(numbers)]
+    return names, [table.begun(key) | dict(numbers[key]) for key in sorted(numbers)]
 
 
 @attrs.frozen(kw_only=True)

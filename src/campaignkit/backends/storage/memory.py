@@ -109,10 +109,9 @@ class _MemoryTransaction(Transaction):
 
     def add(self, table: Table, numbers: Mapping[Key, Mapping[str, int]]) -> None:
         held = self._changing(table)
-        zeros: Row = {name: 0 if kind == "int" else None for name, kind in table.columns.items()}
         for key, more in numbers.items():
             found = held.by_key.get(key)
-            row = zeros | dict(zip(table.key, key, strict=True)) if found is None else held.values.decode(found)
+            row = table.begun(key) if found is None else held.values.decode(found)
             self._set(held, row | {name: (row[name] or 0) + number for name, number in more.items()})
 
     def scan(

@@ -116,12 +116,17 @@ class Transaction(abc.ABC):
                 return
             after = tuple(page[-1][name] for name in table.order(scan.get("index")))
 
+    def walk(self, table: Table, **scan: Any) -> Iterator[Row]:
+        """Yield all rows of a scan, one by one; they are read page by page."""
+        for page in self.pages(table, **scan):
+            yield from page
+
     def select(
         self, table: Table, columns: Sequence[str], *, index: str | None = None, where: Mapping[str, Any] | None = None
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the values of some columns, of all rows of a scan, without holding them all."""
-        for page in self.pages(table, index=index, where=where):
-            yield from (tuple([row[name] for name in columns]) for row in page)
+        for row in self.walk(table, index=index, where=where):
+            yield tuple([row[name] for name in columns])
 
     def count(
         self, table: Table, columns: Sequence[str], *, index: str | None = None, where: Mapping[str, Any] | None = None

@@ -175,7 +175,7 @@ class _PostgresTransaction(SqlTransaction):
 
 
 def _copy(sql: sa.Table, names: tuple[str, ...]) -> sa.ClauseElement:
-    quoted: Any = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+    quoted: Any = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]  # SQLAlchemy has no type for it
     return sa.text(f"COPY {quoted.format_table(sql)} ({', '.join(map(quoted.quote, names))}) FROM STDIN")
 
 

@@ -61,6 +61,11 @@ class Table:
         """Return the values of the key in a row."""
         return tuple([row[name] for name in self.key])
 
+    def begun(self, key: tuple[Any, ...]) -> dict[str, Any]:
+        """Return a row that numbers are added to first: 0 in every integer column, None elsewhere but in the key."""
+        zeros = {name: 0 if kind == "int" else None for name, kind in self.columns.items()}
+        return zeros | dict(zip(self.key, key, strict=True))
+
     def order(self, index: str | None = None) -> tuple[str, ...]:
         """Return the columns that rows are ordered by in an index, or by key."""
         first = self.key if index is None else self.indexes[index]
