@@ -59,7 +59,7 @@ MUTANTS = [
         2,
         "a duplicate counts again",
         "tracker/ingest.py",
-        "self._join(each, row, new=before is None)",
+        "self._join(each, row, new=key in new)",
         "self._join(each, row, new=True)",
         ("tests/test_tracker.py::test_a_repeated_receipt_counts_as_a_duplicate",),
     ),
@@ -69,7 +69,7 @@ MUTANTS = [
         "tracker/people.py",
         "found += [at] if forgiven_at",
         "from campaignkit.backends.storage.tables import RECEIPTS\n"
-        '            told = tx.scan(RECEIPTS, index="message", where={"message_id": row["message_id"]})\n'
+        '            told = tx.scan(RECEIPTS, where={"message_id": row["message_id"]})\n'
         '            found += [at] * sum(1 + each["duplicates"] for each in told) if forgiven_at',
         ("tests/test_storage_threats.py::test_strikes_cannot_be_forged",),
     ),

@@ -338,7 +338,7 @@ class StorageContract:
         _put(storage, NOTES, [_note("a", 1)])
         with suppress(_Stop), storage.transaction(_TENANT) as tx:
             tx.add(NOTES, {("a", ""): {"n": 1}, ("b", ""): {"n": 1}})
-            tx.insert(RECEIPTS, [_made(RECEIPTS, receipt_id="r-1")])
+            tx.insert(RECEIPTS, [_made(RECEIPTS, message_id="m-1", receipt_id="r-1")])
             raise _Stop
 
         _same(_numbers(storage), {"a": 1}, "after an undone add there are")
@@ -371,13 +371,13 @@ class StorageContract:
 
         def write(tx: Transaction) -> None:
             tx.put(NOTES, [_note("a", 2), _note("b", 2)])
-            tx.insert(RECEIPTS, [_made(RECEIPTS, receipt_id="r-1")])
+            tx.insert(RECEIPTS, [_made(RECEIPTS, message_id="m-1", receipt_id="r-1")])
 
         with storage.reading(_TENANT) as tx:
             before = tx.scan(NOTES)
             other = _Aside(partial(_within, storage, write))
             other.join(WATCHED)
-            after, receipts = tx.scan(NOTES), tx.get(RECEIPTS, [("r-1",)])
+            after, receipts = tx.scan(NOTES), tx.get(RECEIPTS, [("m-1", "r-1")])
         other.outcome()
 
         _same(
@@ -598,6 +598,27 @@ class StorageContract:
         expected = [_made(MESSAGES, **dict(zip(columns, row, strict=True))) for row in values]
         expected[7] = _made(MESSAGES, message_id="m-00007", text="was here")
         _same(_all(storage, MESSAGES), expected, "the table has")
+
+    def test_update_changes_some_columns(self, storage: Storage) -> None:
+        """Update changes some columns of rows that are locked or new, in every order too, and leaves the others."""
+        rows = [_full(MESSAGES) | {"message_id": f"m-{i:05}", "campaign_id": "c"} for i in range(MANY)]
+        columns = ("status", "message_id", "media", "price", "text", "to")
+        changes = [("ab"[i % 2], f"m-{i:05}", [i] if i % 3 else None, -i, None, None) for i in range(MANY)]
+        _put(storage, MESSAGES, rows)
+        with storage.transaction(_TENANT) as tx:
+            tx.lock(MESSAGES, [MESSAGES.key_of(row) for row in rows])
+            tx.update(MESSAGES, columns, changes[::-1])
+            tx.update(MESSAGES, columns, [])
+            tx.insert(CARRIER_IDS, [_made(CARRIER_IDS, carrier="x", carrier_id="y", part=1)])
+            tx.update(CARRIER_IDS, ("carrier_id", "attempt", "carrier"), [("y", 2, "x")])
+        with storage.reading(_TENANT) as tx:
+            moved = tx.scan(MESSAGES, index="status", where={"campaign_id": "c", "status": "b"})
+
+        expected = [row | dict(zip(columns, change, strict=True)) for row, change in zip(rows, changes, strict=True)]
+        _same(_all(storage, MESSAGES), expected, "after update the table has")
+        _same(moved, expected[1::2], "the index has of rows that moved in it")
+        ids = [_made(CARRIER_IDS, carrier="x", carrier_id="y", attempt=2, part=1)]
+        _same(_all(storage, CARRIER_IDS), ids, "after update of a new row there are")
 
     def test_compacting_changes_nothing(self, storage: Storage) -> None:
         """A storage that is compacted has what it had."""

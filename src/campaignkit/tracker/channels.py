@@ -28,7 +28,7 @@ from campaignkit.backends.storage.tables import CHANNELS
 from campaignkit.errors import InvalidValue, shown
 from campaignkit.grouping import micros_of
 from campaignkit.models import Status
-from campaignkit.tracker.stored import empty_row, latest, moment_of
+from campaignkit.tracker.stored import empty_row, latest, moment_of, write_changes
 
 AFTER: Final = timedelta(hours=1)
 """Most receipts come within a minute, and some carrier is slow some day; an hour is trouble."""
@@ -118,7 +118,7 @@ def note_channels(
     if missing:
         tx.insert(CHANNELS, [_empty(key) for key in missing])
         held |= tx.lock(CHANNELS, missing)  # somebody else may have been first
-    tx.put(CHANNELS, [_joined(held[key], news[key]) for key in sorted(wanted)])
+    write_changes(tx, CHANNELS, [(held[key], _joined(held[key], news[key])) for key in wanted])
 
 
 def _note(news: defaultdict[Key, _News], before: Row | None, after: Row, heard: int | None, now: int) -> None:

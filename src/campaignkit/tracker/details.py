@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from campaignkit.backends.storage.port import Row, Transaction
-from campaignkit.backends.storage.tables import ATTEMPTS, CLICKS, MESSAGES, ORDERS, RECEIPTS, REPLIES, Table
+from campaignkit.backends.storage.tables import ATTEMPTS, CLICKS, MESSAGES, ORDERS, REPLIES, Table
 from campaignkit.display import visible
 from campaignkit.errors import AmbiguousCode, InvalidValue, UnknownStatus, shown
 from campaignkit.grouping import micros_of
@@ -31,7 +31,16 @@ from campaignkit.models import (
 )
 from campaignkit.profiles import Profile
 from campaignkit.tracker.policies import Rules
-from campaignkit.tracker.stored import Stored, click_of, message_of, micros, moment_of, order_of, reply_of
+from campaignkit.tracker.stored import (
+    Stored,
+    click_of,
+    message_of,
+    micros,
+    moment_of,
+    order_of,
+    receipts_about,
+    reply_of,
+)
 from campaignkit.verdicts import FAILURES, Verdict, code_with_word, parse_status_word, verdict_of
 
 MOST: Final = 1000
@@ -282,7 +291,7 @@ def _attempt_of(attempt: Attempt, row: Row, carrier: str | None, profile: Profil
 
 def receipts_of(tx: Transaction, row: Row, profile: Profile) -> Iterator[ReceiptDetails]:
     """Yield what the carrier said of a message, as it came."""
-    for each in rows_about(tx, RECEIPTS, row["message_id"]):
+    for each in receipts_about(tx, row["message_id"]):
         carrier = each["carrier"] or row["carrier"]
         status, verdict = _meaning(carrier, each["status"], each["error_code"], profile)
         yield ReceiptDetails(

@@ -77,8 +77,10 @@ from campaignkit.tracker.stored import (
     micros,
     moment_of,
     receipt_row,
+    receipts_about,
     repeated,
     when,
+    write_changes,
 )
 from campaignkit.tracker.suspension import decided, watched, write_suspended
 from campaignkit.verdicts import FAILURES
@@ -562,21 +564,32 @@ class Batch:
         for _, row in rows:
             if is_erased(self._stored[row["message_id"]].told):
                 row |= {"raw": None, "raw_since": None}
-        known = self.tx.get(RECEIPTS, {(row["receipt_id"],) for _, row in rows})
-        held: dict[str, Row] = {key: row for (key,), row in known.items()}
+        held, new = self._keep(row for _, row in rows)
         for each, row in rows:
-            before = held.get(row["receipt_id"])
-            held[row["receipt_id"]] = row if before is None else repeated(before, row)
-            if before is not None:
+            key = RECEIPTS.key_of(row)
+            if key not in new:
                 self._again(each, each.receipt.carrier)
-            self._join(each, row, new=before is None)
+            self._join(each, row, new=key in new)
+            new.discard(key)
             stored = self._stored[row["message_id"]]
-            stored.recheck |= is_early(held[row["receipt_id"]], stored.told["sent_at"])
-        self.tx.put(RECEIPTS, [held[key] for key in sorted(held)])
+            stored.recheck |= is_early(held[key], stored.told["sent_at"])
         for stored in self._stored.values():
             if stored.recheck:
                 self._reread.add(stored.message_id)
                 refold(self.tx, stored, self.rules)
+
+    def _keep(self, rows: Iterable[Row]) -> tuple[dict[Key, Row], set[Key]]:
+        """Keep receipts, each once with how often it came; return them as they are kept, and which are new."""
+        told: dict[Key, Row] = {}
+        for row in rows:
+            key = RECEIPTS.key_of(row)
+            told[key] = repeated(told[key], row) if key in told else row
+        keys = sorted(told)
+        new = set(itertools.compress(keys, self.tx.insert(RECEIPTS, [told[key] for key in keys])))
+        known = self.tx.get(RECEIPTS, [key for key in keys if key not in new])
+        again = {key: repeated(row, told[key]) for key, row in known.items()}
+        write_changes(self.tx, RECEIPTS, [(row, again[key]) for key, row in known.items()])
+        return told | again, new
 
     def _join(self, heard: _Heard, row: Row, *, new: bool) -> None:
         stored, receipt = self._stored[row["message_id"]], heard.receipt
@@ -666,13 +679,13 @@ class Batch:
             both.append((self._rows[name], row))
             if row == self._rows[name]:
                 continue
-            changed.append(row)
+            changed.append(both[-1])
             if deltas.change(self._before[name], counted(row)):
                 campaigns |= {row["campaign_id"]}
-        self.tx.put(MESSAGES, changed)
+        write_changes(self.tx, MESSAGES, changed)
         self.tx.put(ATTEMPTS, [self._finished(row) for _, row in sorted(self._attempt_rows.items())])
         self._decide(both)
-        touch_campaigns(self.tx, changed, campaigns, deltas, rules=self.rules, now=self.now)
+        touch_campaigns(self.tx, [row for _, row in changed], campaigns, deltas, rules=self.rules, now=self.now)
         note_channels(self.tx, both, self._came(), self.now)
         deltas.write(self.tx)
         write_notes(self.tx, self.notes, self.now)
@@ -722,7 +735,7 @@ class Batch:
 def refold(tx: Transaction, stored: Stored, rules: Rules) -> None:
     """Read again what every receipt of a message says."""
     stored.unhear(rules.profile)
-    for row in tx.walk(RECEIPTS, index="message", where={"message_id": stored.message_id}):
+    for row in receipts_about(tx, stored.message_id):
         element, _ = lifted(row, stored.told["carrier"], rules.profile, sent_at=stored.told["sent_at"])
         stored.seen(row["last_received_at"])
         if element is not None:
@@ -753,7 +766,7 @@ def touch_campaigns(
     known |= {(row["campaign_id"],): row for row in missing}
     bumped, more = set(changed), watched(deltas.found(), rules.profile)
     before = [row for _, row in sorted(known.items())]
-    after = [
+    after: list[Row] = [
         {
             **decided(row, more.get(row["campaign_id"]), rules.suspension, now),
             "version": (row["version"] or 0) + (row["campaign_id"] in bumped),
@@ -762,7 +775,7 @@ def touch_campaigns(
         }
         for row in before
     ]
-    tx.put(CAMPAIGNS, after)
+    write_changes(tx, CAMPAIGNS, list(zip(before, after, strict=True)))
     write_suspended(tx, before, after)
 
 
@@ -771,7 +784,7 @@ def write_notes(tx: Transaction, notes: Mapping[Key, int], now: int) -> None:
     counts = {key: {"n": n} for key, n in sorted(notes.items()) if n}
     if counts:
         tx.add(NOTES, counts)  # which also locks them
-        tx.put(NOTES, [{**row, "last_at": now} for row in tx.get(NOTES, counts).values()])
+        tx.update(NOTES, (*NOTES.key, "last_at"), [(*key, now) for key in counts])
 
 
 # --- rows --------------------------------------------------------------------------------------

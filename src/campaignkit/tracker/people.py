@@ -37,7 +37,7 @@ from typing import Any, Final
 import attrs
 
 from campaignkit.backends.storage.port import Key, Row, Transaction
-from campaignkit.backends.storage.tables import ATTEMPTS, CONSENTS, MESSAGES, RECEIPTS, REPLIES, SUPPRESSIONS, Table
+from campaignkit.backends.storage.tables import ATTEMPTS, CONSENTS, MESSAGES, REPLIES, SUPPRESSIONS, Table
 from campaignkit.delivery import DeliveryState, PartState, Severity
 from campaignkit.errors import InvalidValue
 from campaignkit.grouping import micros_of
@@ -54,6 +54,7 @@ from campaignkit.tracker.stored import (
     latest,
     lifted,
     moment_of,
+    receipts_about,
 )
 from campaignkit.tracker.timeline import OURSELVES
 from campaignkit.verdicts import verdict_of
@@ -167,7 +168,7 @@ def _named(carrier: str | None, code: str) -> str:
 def wishes_of(tx: Transaction, stored: Stored, rules: Rules, now: int) -> Iterator[Wish]:
     """Yield everything that is stored of a message and says what the person wants: whose it is was just learned."""
     told, where = stored.told, {"message_id": stored.message_id}
-    for row in tx.walk(RECEIPTS, index="message", where=where):
+    for row in receipts_about(tx, stored.message_id):
         wish = wish_of_receipt(lifted(row, told["carrier"], rules.profile)[0], row, told["carrier"])
         if wish is not None:
             yield wish

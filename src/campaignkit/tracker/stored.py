@@ -22,15 +22,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
 
 import attrs
 
-from campaignkit.backends.storage.port import Row
-from campaignkit.backends.storage.tables import CLICKS, MESSAGES, ORDERS, REPLIES, Table
+from campaignkit.backends.storage.port import Row, Transaction
+from campaignkit.backends.storage.tables import CLICKS, MESSAGES, ORDERS, RECEIPTS, REPLIES, Table
 from campaignkit.delivery import BOTTOM, POSITIVE, ConflictPolicy, DeliveryState, PartState, lift
 from campaignkit.errors import AmbiguousCode, InvalidValue
 from campaignkit.grouping import EPOCH, micros_of, moment_at
@@ -138,6 +139,19 @@ def plain(value: Any) -> Any:
     if type(value) is dict and all(type(each) is str and "\0" not in each for each in (*value, *value.values())):
         return value  # a form, as most of what carriers send
     return json.loads(json.dumps(value, default=str).replace("\\u0000", "\\ufffd"))
+
+
+def write_changes(tx: Transaction, table: Table, changes: Sequence[tuple[Row, Row]]) -> None:
+    """Put what changed of rows that are held, each given as it was and as it is."""
+    changed = [name for name in table.columns if any(old[name] != new[name] for old, new in changes)]
+    if changed:
+        columns = (*table.key, *changed)
+        tx.update(table, columns, list(map(itemgetter(*columns), (new for _, new in changes))))
+
+
+def receipts_about(tx: Transaction, message_id: str) -> list[Row]:
+    """Return what carriers said of a message, as it came."""
+    return sorted(tx.walk(RECEIPTS, where={"message_id": message_id}), key=itemgetter("received_at"))
 
 
 # --- the lattice as JSON -----------------------------------------------------------------------

@@ -269,7 +269,8 @@ class _Erasing:
         held = tx.lock(table, sorted(table.key_of(row) for row in rows))
         for row in (held[key] for key in sorted(held)):
             for back in _BACK:
-                for page in tx.pages(back, index="message", where={"message_id": row["message_id"]}, size=_MESSAGES):
+                index = None if back is RECEIPTS else "message"  # their key begins with it
+                for page in tx.pages(back, index=index, where={"message_id": row["message_id"]}, size=_MESSAGES):
                     count = self._hide(tx, back, page)
                     found += Erased(**{back.name: count})
                     left -= count
@@ -321,7 +322,7 @@ def drop_raw(tx: Transaction, before: int) -> int:
     page = [row for row in tx.scan(RECEIPTS, index="raw", limit=MOST) if row["raw_since"] < before]
     tx.lock(MESSAGES, sorted({(row["message_id"],) for row in page}))  # so that no receipt is heard meanwhile
     rows = tx.get(RECEIPTS, [RECEIPTS.key_of(row) for row in page])
-    tx.put(RECEIPTS, [{**rows[key], "raw": None, "raw_since": None} for key in sorted(rows)])
+    tx.update(RECEIPTS, (*RECEIPTS.key, "raw", "raw_since"), [(*key, None, None) for key in rows])
     return len(rows)
 
 

@@ -263,12 +263,19 @@ class SqlTransaction(Transaction):
         self, table: Table, columns: Sequence[str], values: Iterable[Sequence[Any]]
     ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Return the columns in which many rows have something, the tenant's first, and the rows in these alone."""
+        kept = self._encoded(table, columns, values)
+        found = {name: given for name, given in kept.items() if given is not None}
+        return (TENANT, *found), list(zip(repeat(self._tenant), *found.values(), strict=False))
+
+    def _encoded(
+        self, table: Table, columns: Sequence[str], values: Iterable[Sequence[Any]]
+    ) -> dict[str, Sequence[Any] | None]:
+        """Return columns of many rows as a database has them, the key first; None for one that has nothing."""
         try:
-            names, kept = values_of(table).encode_many(columns, values)
+            return values_of(table).encode_columns(columns, values)
         except BaseException:
             self._failed = True
             raise
-        return (TENANT, *names), list(zip(repeat(self._tenant), *kept, strict=False))
 
 
 def columns(sql: sa.Table) -> list[sa.Column[Any]]:
@@ -281,9 +288,11 @@ def key_columns(sql: sa.Table) -> list[sa.Column[Any]]:
     return [column for column in sql.primary_key if column.name != TENANT]
 
 
-def replacing(insert: sqlite.Insert | postgresql.Insert, sql: sa.Table) -> sa.ClauseElement:
-    """Return an insert that replaces what is there."""
-    rest = {column.name: insert.excluded[column.name] for column in sql.c if not column.primary_key}
+def replacing(
+    insert: sqlite.Insert | postgresql.Insert, sql: sa.Table, names: tuple[str, ...] = ()
+) -> sa.ClauseElement:
+    """Return an insert that replaces what is there, in some columns or in all."""
+    rest = {name: insert.excluded[name] for name in names or sql.c.keys() if not sql.c[name].primary_key}
     return insert.on_conflict_do_update(index_elements=list(sql.primary_key), set_=rest)
 
 

@@ -1,4 +1,4 @@
-"""The port of storage: nine verbs that know nothing of messages, merging or counting.
+"""The port of storage: seven verbs that know nothing of messages, merging or counting.
 
 An adapter keeps rows of the tables in `tables`, each tenant's apart. It cannot get a rule of
 campaignkit wrong, because it is told none: what a receipt changes is worked out above, and
@@ -106,6 +106,16 @@ class Transaction(abc.ABC):
         """
         nothing = dict.fromkeys(table.columns)
         return self.insert(table, [{**nothing, **dict(zip(columns, row, strict=True))} for row in values])
+
+    def update(self, table: Table, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
+        """Change some columns of rows that are there and that this transaction holds: it locked, inserted or put them.
+
+        Rows are given as values of those columns, the key among them, each row once. Their other
+        columns stay as they are.
+        """
+        given = [dict(zip(columns, row, strict=True)) for row in values]
+        known = self.get(table, [table.key_of(row) for row in given])
+        self.put(table, [known[table.key_of(row)] | row for row in given])
 
     def pages(self, table: Table, *, size: int = 1000, **scan: Any) -> Iterator[list[Row]]:
         """Yield all rows of a scan, page by page."""

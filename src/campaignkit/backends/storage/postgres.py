@@ -14,7 +14,7 @@ PostgreSQL ends one of them, which is `StorageUnavailable`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Literal
 
@@ -120,7 +120,7 @@ class _PostgresTransaction(SqlTransaction):
 
     def lock(self, table: Table, keys: Iterable[Key]) -> dict[Key, Row]:
         self._check(changing=True)
-        return self._found(_lock, table, keys)
+        return self._found(_lock, table, sorted({*keys}))
 
     def get(self, table: Table, keys: Iterable[Key]) -> dict[Key, Row]:
         self._check()
@@ -130,6 +130,13 @@ class _PostgresTransaction(SqlTransaction):
         self._check(changing=True)
         if rows:
             self._put(_put, table, {table.key_of(row): row for row in rows})
+
+    def update(self, table: Table, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
+        self._check(changing=True)
+        if values:
+            kept, nothing = self._encoded(table, columns, values), [None] * len(values)
+            given = {name: nothing if each is None else each for name, each in kept.items()}
+            self._arrays(_update, table, given, tuple(given))
 
     def add(self, table: Table, numbers: Mapping[Key, Mapping[str, int]]) -> None:
         self._check(changing=True)
@@ -169,9 +176,24 @@ class _PostgresTransaction(SqlTransaction):
         return self._given(make, table, values_of(table).names, rows, *shape)
 
     def _given(self, make: Any, table: Table, names: Sequence[str], rows: Iterable[Sequence[Any]], *shape: Any) -> Any:
-        arrays = dict(zip(names, (list(values) for values in zip(*rows, strict=True)), strict=True))
+        return self._arrays(make, table, dict(zip(names, zip(*rows, strict=True), strict=True)), *shape)
+
+    def _arrays(self, make: Any, table: Table, columns: Mapping[str, Sequence[Any]], *shape: Any) -> Any:
         statement = self._statement(make, table, *shape)
+        arrays = {name: _array(values) for name, values in columns.items()}
         return self._run(statement.text, statement.given({**arrays, TENANT: self._tenant}), table)
+
+
+def _array(values: Iterable[Any]) -> str:
+    """Return values as PostgreSQL writes an array: much less work than to let the driver look at each of them."""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: Any) -> str:
+    if not isinstance(value, str):
+        return "NULL" if value is None else str(value)
+    escaped = value.replace("\\", r"\\").replace('"', r"\"") if '"' in value or "\\" in value else value
+    return f'"{escaped}"'
 
 
 def _copy(sql: sa.Table, names: tuple[str, ...]) -> sa.ClauseElement:
@@ -187,27 +209,42 @@ def _put(sql: sa.Table) -> sa.ClauseElement:
     return replacing(_all(sql), sql)
 
 
+def _update(sql: sa.Table, names: tuple[str, ...]) -> sa.ClauseElement:
+    # The rows are there. This way they are always found along the key; see _one_by_one.
+    return replacing(_all(sql, names), sql, names)
+
+
 def _add(sql: sa.Table, names: tuple[str, ...]) -> sa.ClauseElement:
     return adding(_all(sql), sql, names)
 
 
-def _get(sql: sa.Table) -> sa.Select[Any]:
-    given = _unnested(key_columns(sql))
-    return sa.select(*columns(sql)).join_from(sql, given, sa.and_(*_same(sql, given)))
+def _get(sql: sa.Table) -> sa.ClauseElement:
+    return _one_by_one(sql, lambda row: row.offset(sa.literal_column("0")))
 
 
 def _lock(sql: sa.Table) -> sa.ClauseElement:
-    return _get(sql).order_by(*key_columns(sql)).with_for_update(of=sql)
+    return _one_by_one(sql, sa.Select.with_for_update)
+
+
+def _one_by_one(sql: sa.Table, kept_apart: Callable[[sa.Select[Any]], sa.Select[Any]]) -> sa.ClauseElement:
+    """Return what finds rows along the key, in the order in which keys are given.
+
+    Joined in the plain way, a table of which PostgreSQL has no statistics yet would be read from end to end: it
+    takes the rows of one tenant for few. What is kept apart is not made a join of.
+    """
+    given = _unnested(key_columns(sql))
+    row = kept_apart(sa.select(*columns(sql)).where(*_same(sql, given))).lateral("found")
+    return sa.select(*row.c).join_from(given, row, sa.true())
 
 
 def _delete(sql: sa.Table) -> sa.ClauseElement:
     return sa.delete(sql).where(*_same(sql, _unnested(key_columns(sql))))
 
 
-def _all(sql: sa.Table) -> postgresql.Insert:
-    given = _unnested(columns(sql))
+def _all(sql: sa.Table, names: tuple[str, ...] = ()) -> postgresql.Insert:
+    given = _unnested([sql.c[name] for name in names] or columns(sql))
     rows = sa.select(sa.bindparam(TENANT, type_=sa.Text), *given.c)
-    return postgresql.insert(sql).from_select([TENANT, *(column.name for column in columns(sql))], rows)
+    return postgresql.insert(sql).from_select([TENANT, *given.c.keys()], rows)
 
 
 def _unnested(given: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:

@@ -167,6 +167,15 @@ class _SqliteTransaction(SqlTransaction):
         if rows:
             self._run_all(_put, table, self._given(table, rows))
 
+    def update(self, table: Table, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
+        self._check(changing=True)
+        if values:
+            kept, nothing = self._encoded(table, columns, values), [None] * len(values)
+            given = {name: nothing if each is None else each for name, each in kept.items()}
+            key = [given.pop(name) for name in table.key]
+            rows = list(zip(*given.values(), [self._tenant] * len(values), *key, strict=True))
+            self._run_all(_update, table, rows, tuple(given))
+
     def add(self, table: Table, numbers: Mapping[Key, Mapping[str, int]]) -> None:
         self._check(changing=True)
         if numbers:
@@ -211,6 +220,12 @@ def _insert(sql: sa.Table, names: tuple[str, ...] | None = None) -> sa.ClauseEle
 
 def _put(sql: sa.Table) -> sa.ClauseElement:
     return replacing(sqlite.insert(sql), sql)
+
+
+def _update(sql: sa.Table, names: tuple[str, ...]) -> sa.ClauseElement:
+    # The values come in this order: what changes, then the key.
+    changed: list[tuple[Any, Any]] = [(sql.c[name], sa.bindparam(f"v_{name}")) for name in names]
+    return sa.update(sql).where(*_same(sql)).ordered_values(*changed)
 
 
 def _add(sql: sa.Table, names: tuple[str, ...]) -> sa.ClauseElement:

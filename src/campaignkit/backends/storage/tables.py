@@ -199,8 +199,8 @@ RECEIPTS: Final = Table(
         "raw": "json",
         "raw_since": "int",  # when it was received, as long as raw is kept
     },
-    key=("receipt_id",),
-    indexes={"message": ("message_id", "received_at"), "raw": ("raw_since",)},
+    key=("message_id", "receipt_id"),
+    indexes={"raw": ("raw_since",)},
 )
 
 INBOX: Final = Table(

@@ -63,10 +63,8 @@ class Values:
                 self._refuse(at, values)
         return self._with_json(values, pattern.jsons) if pattern.jsons else values
 
-    def encode_many(
-        self, names: Sequence[str], rows: Iterable[Sequence[Any]]
-    ) -> tuple[tuple[str, ...], list[Sequence[Any]]]:
-        """Return the columns in which any of many rows has something, in our order, and what is kept in each.
+    def encode_columns(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Sequence[Any] | None]:
+        """Return what is kept in some columns of many rows, in our order; None for a column that has nothing.
 
         Raises:
             InvalidValue: the key is missing, a column is unknown, or a value is not what its kind says.
@@ -74,9 +72,7 @@ class Values:
         if not {*self.table.key} <= {*names} <= self._columns:
             raise InvalidValue(f"{self.table.name} cannot take the columns {names}: give those of its key, and its own")
         columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-        kept = {name: self._encode_column(name, columns[name]) for name in self.names if name in columns}
-        found = {name: values for name, values in kept.items() if values is not None}
-        return tuple(found), list(found.values())
+        return {name: self._encode_column(name, columns[name]) for name in self.names if name in columns}
 
     def _encode_column(self, name: str, values: Sequence[Any]) -> Sequence[Any] | None:
         kind, types = self.table.columns[name], {*map(type, values)}
