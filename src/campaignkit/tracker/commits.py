@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar, cast
 
@@ -73,6 +74,7 @@ class GroupCommit(Generic[_Work, _Result]):
                     self._lead(call)
             call.awake.wait()
             while not call.done:
+                time.sleep(0)  # those whose work was just done are about to come back: let them, and lead them all
                 self._together(self._next())
         finally:
             self._leave(call)

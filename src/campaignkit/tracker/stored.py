@@ -143,9 +143,9 @@ def plain(value: Any) -> Any:
 
 def write_changes(tx: Transaction, table: Table, changes: Sequence[tuple[Row, Row]]) -> None:
     """Put what changed of rows that are held, each given as it was and as it is."""
-    changed = [name for name in table.columns if any(old[name] != new[name] for old, new in changes)]
+    changed = {name for old, new in changes for name in table.columns if old[name] != new[name]}
     if changed:
-        columns = (*table.key, *changed)
+        columns = (*table.key, *sorted(changed))
         tx.update(table, columns, list(map(itemgetter(*columns), (new for _, new in changes))))
 
 

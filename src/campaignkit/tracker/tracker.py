@@ -289,6 +289,8 @@ class Tracker:
         if notes[WAITING, ""] > 0:
             with contextlib.suppress(StorageUnavailable):  # what was told is kept; the next that waits makes room
                 self._trim(max(micros_of(work.now) for work in works))
+        if len(runs) == 1:
+            return runs[0]
         # A run whose commit was lost, but kept after all, is known by the next one: what was new to it was new.
         return [max(reversed(each), key=_news) for each in zip(*runs, strict=True)]
 
