@@ -117,11 +117,10 @@ MUTANTS = [
     Mutant(
         15,
         "200 before the commit",
-        "web/answers.py",
-        "tracker.ingest(carrier.events(request, now=present), now=present)",
+        "web/commits.py",
+        "await line.keep(_Call(events, now))",
         "from threading import Thread\n"
-        "        events = carrier.events(request, now=present)\n"
-        "        Thread(target=tracker.ingest, args=(events,), kwargs={'now': present}).start()",
+        "        Thread(target=self._tracker.ingest, args=(events,), kwargs={'now': now}).start()",
         ("tests/web/test_routes.py::test_nothing_is_answered_before_the_commit",),
     ),
     Mutant(

@@ -221,6 +221,6 @@ def test_the_log_says_why_and_nothing_else(answered, caplog):
     assert forged_ == "twilio webhook rejected (signature): X-Twilio-Signature does not match address and fields"
     assert full == "twilio webhook answered with 503: the disk is full"
     assert failed.startswith("twilio webhook answered with 503: RuntimeError\n")
-    assert "in receive\n" in failed
+    assert "in ingest\n" in failed
     for secret in ("+1202", "very private to", "not-a-secret", "very+private"):
         assert secret not in caplog.text

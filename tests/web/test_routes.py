@@ -21,12 +21,12 @@ from starlette.routing import Mount
 
 from campaignkit.backends.carriers import Request
 from campaignkit.backends.storage import SqlStorage
-from campaignkit.errors import InvalidValue, MissingExtra
+from campaignkit.errors import InvalidValue
 from campaignkit.models import Message
 from campaignkit.testing import get_dialect
 from campaignkit.testing.dialects.base import Submitted
 from campaignkit.tracker import AsyncTracker, Tracker
-from campaignkit.web import Answer, receive, routes, webhooks
+from campaignkit.web import receive, routes, webhooks
 
 TWILIO = desk("twilio")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -79,10 +79,10 @@ def test_an_answer_before_the_commit_is_caught(monkeypatch):
     """Mutant 15: an app that answers first, and keeps afterwards, fails the test above."""
 
     class Hasty(routes._Webhook):
-        async def _answer(self, http):
-            request = Request(http.method, str(http.url), http.headers.items(), await self._body(http))
-            threading.Thread(target=receive, args=(self.tracker, self.carrier, request), kwargs={"now": NOW}).start()
-            return Answer(200)
+        async def _keep(self, request):
+            threading.Thread(
+                target=receive, args=(self.commits._tracker, self.carrier, request), kwargs={"now": NOW}
+            ).start()
 
     monkeypatch.setattr(routes, "_Webhook", Hasty)
     meanwhile, _ = answers_before_the_commit()
@@ -299,8 +299,8 @@ def test_what_cannot_be_meant(tracker, carriers, sentence):
     assert str(caught.value) == sentence
 
 
-def test_without_starlette(monkeypatch):
-    """Without Starlette `receive` works, and `webhooks` says what to install."""
+def test_nothing_but_the_library_is_needed(monkeypatch):
+    """No framework is needed, neither for `receive` nor for `webhooks`."""
     monkeypatch.setitem(sys.modules, "starlette", None)
     for name in ("campaignkit.web", "campaignkit.web.routes"):
         monkeypatch.delitem(sys.modules, name)
@@ -308,9 +308,85 @@ def test_without_starlette(monkeypatch):
 
     assert web.receive is receive
     assert set(dir(web)) == {"Answer", "OnError", "log_error", "receive", "webhooks"}
-    with pytest.raises(MissingExtra) as caught:
-        _ = web.webhooks
-    assert str(caught.value) == 'campaignkit.web.webhooks needs starlette: pip install "campaignkit[web]"'
+    assert callable(web.webhooks(tracking(TWILIO), {}))
+
+
+@pytest.mark.parametrize("root", ["", "/app", "/hooks"])
+def test_a_server_that_says_where_it_is_mounted(root):
+    """A path is found below where the app is mounted, whether the server's path begins with that or not."""
+    app = webhooks(tracking(TWILIO), {"twilio": TWILIO.carrier}, clock=lambda: NOW)
+    request = TWILIO.receipt()
+
+    async def scene(path):
+        scope = {"path": path, "root_path": root}
+        sent = await conversation(lambda said, *rest: app({**said, **scope}, *rest), request, [request.body])
+        return sent[0]["status"]
+
+    assert anyio.run(scene, f"{root}/twilio") == anyio.run(scene, "/twilio") == 200
+    assert anyio.run(scene, f"{root}x/twilio") == 404
+
+
+def test_what_is_no_request():
+    """A server may ask it to start and to end, which it does at once; a web socket is closed."""
+    app, told = hooks(tracking(TWILIO)), []
+
+    async def scene():
+        asked = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def hear():
+            return {"type": next(asked)}
+
+        async def send(message):
+            told.append(message["type"])
+
+        await app({"type": "lifespan"}, hear, send)
+        await app({"type": "websocket"}, hear, send)
+
+    anyio.run(scene)
+
+    assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete", "websocket.close"]
+
+
+# --- where it works ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_event_loop_waits_for_a_carrier(backend):
+    """What is small is checked in the event loop; what is large, or of a carrier that waits for something, is not."""
+    threads = []
+
+    class Curious(type(TWILIO.carrier)):
+        def events(self, request, *, now):  # noqa: ARG002 - as the port has it
+            threads.append(threading.get_ident())
+            return []
+
+    class Waiting(Curious):
+        waits = True
+
+    carriers = {each.__name__: each(account_sid="AC0", auth_token="token") for each in (Curious, Waiting)}  # noqa: S106
+    app = webhooks(tracking(TWILIO), carriers)
+
+    def elsewhere(name, size):
+        request = Request("POST", f"https://app.example/{name}", FORM)
+        answer_to(app, request, [b"x" * size], backend=backend)
+        return threads.pop() != threading.get_ident()
+
+    assert not elsewhere("Curious", 16_384)
+    assert elsewhere("Curious", 16_385)
+    assert elsewhere("Waiting", 1)
+    assert desk("aws").carrier.waits
+
+
+def test_who_is_told_of_errors_may_take_its_time():
+    """``on_error`` is called in a thread, whatever was wrong."""
+    threads = set()
+    app = hooks(tracking(TWILIO), on_error=lambda *_: threads.add(threading.get_ident()))
+    bare = Request("POST", f"{HOOKS}/twilio", {**FORM, "Content-Length": "65537"})
+
+    assert answer_to(app, bare)[0] == 413
+    assert answer_to(app, attrs.evolve(bare, headers=FORM))[0] == 403
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 # --- a real server -----------------------------------------------------------------------------

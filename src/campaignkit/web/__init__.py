@@ -1,7 +1,7 @@
 """What a host mounts in its web app.
 
-`receive` answers one request, in any framework; `webhooks` is the whole of it for ASGI, and
-needs Starlette. Names are loaded on first use.
+`receive` answers one request, in any framework; `webhooks` is the whole of it for ASGI. Neither
+needs a framework. Names are loaded on first use.
 """
 
 from __future__ import annotations

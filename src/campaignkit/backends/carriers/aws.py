@@ -183,6 +183,7 @@ class Aws(Carrier):
 
     name: ClassVar[str] = "aws"
     content_types: ClassVar[frozenset[str]] = frozenset({"text/plain", "application/json"})
+    waits: ClassVar[bool] = True
 
     access_key_id: str = account_name()
     secret_access_key: Secret = secret()

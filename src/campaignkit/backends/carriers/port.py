@@ -407,6 +407,8 @@ class Carrier(abc.ABC):
     """Types of content of its webhooks, where they have a body."""
     max_body: ClassVar[int] = MAX_BODY
     """The largest webhook it sends, in bytes."""
+    waits: ClassVar[bool] = False
+    """Whether `events` may wait for something, such as a certificate: then no event loop calls it."""
 
     webhook_url: str | None = address()
     languages: tuple[str, ...] = attrs.field(default=("en", "fr"), converter=tuple)
