@@ -352,7 +352,7 @@ def test_junk_prices_and_segments_are_nothing(junk):
     tracker = tracking(*(told(f"m{i}", "sent", carrier_id=f"T{i}", **known) for i in range(3)))
     for i in (0, 2):
         tracker.ingest(from_telnyx(i))
-    tracker.ingest(from_telnyx(1, **junk))
+    found = tracker.ingest(from_telnyx(1, **junk))
 
     messages = {each.message_id: each for each in tracker.messages(SPRING)}
     assert tracker.summary(SPRING).counts.delivered == 3
@@ -360,6 +360,21 @@ def test_junk_prices_and_segments_are_nothing(junk):
     assert (messages["m1"].price is None) is ("parts" not in junk)
     assert tracker.summary(SPRING).counts.segments == (None if "parts" in junk else 3)
     assert same_numbers(tracker)
+    [value] = junk.values()
+    said = value is not None and value != ""
+    assert (found.unreadable, tracker.notes().get(("unreadable", "telnyx"), 0)) == (said, said)
+
+
+def test_junk_that_waits_is_counted_when_its_message_is_known():
+    """T-N01: a receipt that comes before its message is counted too, once."""
+    tracker = tracking()
+    early = from_telnyx(1, amount="NaN", parts=-3)
+
+    assert [each.unreadable for each in early] == [("parts", "amount")]
+    assert tracker.ingest(early).unreadable == 0
+    tracker.record([told("m1", "sent", carrier_id="T1", carrier="telnyx", sent_at=NOON)])
+    assert tracker.ingest(early).unreadable == 0
+    assert tracker.notes()["unreadable", "telnyx"] == 1
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,12 @@ def _media(field: str, value: Any) -> str:
     return word
 
 
+def _names(field: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise _invalid(field, value, "must be several names", 'give a list, like unreadable=["price"]')
+    return tuple(_text(field, each) for each in value)
+
+
 def _links(field: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise _invalid(field, value, "must be several addresses", 'give a list, like media=["https://..."]')
@@ -617,6 +623,8 @@ class Receipt:
         price: what the message cost, where the carrier says so, with ``currency``.
         at: the carrier's time, when it gave a believable one.
         received_at: when it reached us; used where ``at`` is missing.
+        unreadable: names of the carrier's fields in which segments, price or currency should be
+            and something else is; they are left out then, and a tracker counts it.
         raw: what the carrier sent, kept for replay; not part of equality.
     """
 
@@ -633,6 +641,7 @@ class Receipt:
     segments: int | None = _maybe(_segments)
     price: Decimal | None = _maybe(parse_money)
     currency: str | None = _maybe(parse_currency)
+    unreadable: tuple[str, ...] = _given((), _names)
     raw: Mapping[str, object] | None = attrs.field(default=None, eq=False, repr=False)
     # Derived once here because every live tally that takes the receipt in would derive them again.
     saying_: Saying = attrs.field(init=False, eq=False, repr=False)

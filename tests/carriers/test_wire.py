@@ -181,6 +181,16 @@ def test_money(value, amount):
     assert Fields({"price": value}).money("price") == amount
 
 
+def test_what_cannot_be_read_is_named():
+    """A count, an amount or a currency that is something else is named once, also within objects; a blank is not."""
+    fields = Fields({"n": "2.5", "m": None, "cost": {"amount": True, "currency": "dollars", "fee": " "}, "ok": "3"})
+    cost = fields.inner("cost")
+
+    assert [fields.count("n"), fields.count("n"), fields.count("m", "n"), fields.count("m", "ok")] == [None] * 3 + [3]
+    assert (cost.money("amount"), cost.money("fee"), cost.currency("currency")) == (None, None, None)
+    assert fields.unreadable == cost.unreadable == ["n", "amount", "currency"]
+
+
 @pytest.mark.parametrize(
     ("value", "currency"), [("EUR", "EUR"), ("eur", "EUR"), ("€", None), (None, None), (978, None)]
 )

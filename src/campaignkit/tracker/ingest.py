@@ -94,6 +94,7 @@ DROPPED: Final = "inbox_dropped"
 REUSED: Final = "carrier_id_reused"
 UNATTRIBUTED: Final = "unattributed"
 INBOUND: Final = "inbound"
+UNREADABLE: Final = "unreadable"
 
 _LOOKED_AT: Final = 100
 
@@ -114,6 +115,7 @@ class Ingested:
         waiting: receipts whose message is not known yet; they join it when its id appears.
         unknown_status: new receipts with a word that is in no table; kept, without effect.
         ambiguous_code: new receipts with a code that means several things; kept, as a failure without one.
+        unreadable: new receipts whose price, currency or segments are nothing that can be read; kept, without them.
         unattributed: replies and the like that are about no message we know.
     """
 
@@ -127,6 +129,7 @@ class Ingested:
     waiting: int = 0
     unknown_status: int = 0
     ambiguous_code: int = 0
+    unreadable: int = 0
     unattributed: int = 0
 
     def __add__(self, other: Ingested) -> Ingested:
@@ -604,9 +607,10 @@ class Batch:
         if new:
             self._count(heard.caller, "receipts")
             self._wish(None, row["message_id"], wish_of_receipt(element, row, stored.told["carrier"]))
-        if new and note is not None:
-            self.notes[note, receipt.carrier or ""] += 1
-            self._count(heard.caller, note)
+        for odd in (note, receipt.unreadable and UNREADABLE):
+            if new and odd:
+                self.notes[odd, receipt.carrier or ""] += 1
+                self._count(heard.caller, odd)
 
     # --- engage
 
@@ -836,6 +840,7 @@ def _inbox_row(heard: _Heard) -> Row:
         "segments": each.segments,
         "price": None if each.price is None else to_micros(each.price),
         "currency": each.currency,
+        "unreadable": [*each.unreadable],
     }
     kept = {name: value for name, value in said.items() if name not in {"receipt_id", "message_id"}}
     return {
@@ -853,7 +858,7 @@ def _inbox_row(heard: _Heard) -> Row:
 def _from_inbox(row: Row) -> _Heard:
     receipt = Receipt(
         **{name: row[name] for name in ("status", "carrier", "carrier_id", "attempt_id", "error_code", "raw")},
-        **{name: row[name] for name in ("attempt", "part", "segments", "currency")},
+        **{name: row[name] for name in ("attempt", "part", "segments", "currency", "unreadable")},
         price=amount(row["price"]),
         at=moment_of(row["at"]),
         received_at=moment_of(row["received_at"]),

@@ -401,7 +401,7 @@ class Tracker:
         return frame_of(rows, MESSAGE_COLUMNS, backend)
 
     def notes(self) -> dict[tuple[str, str], int]:
-        """Return how often something was noticed, by what it was and the carrier: duplicates, unknown words ..."""
+        """Return how often something odd was noticed, by what it was, most of it as in `Ingested`, and the carrier."""
         rows = self._read(lambda tx: tx.scan(NOTES))
         return {(row["name"], row["carrier"]): row["n"] for row in rows if row["n"]}
 

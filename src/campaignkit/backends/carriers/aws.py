@@ -352,6 +352,7 @@ class Aws(Carrier):
             segments=event.count("totalMessageParts"),
             price=_price(event),
             currency="USD",
+            unreadable=event.unreadable,
             at=moment_of(event.get("eventTimestamp"), now),
             raw=event.raw,
         )

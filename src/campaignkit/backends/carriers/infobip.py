@@ -168,6 +168,7 @@ class Infobip(Carrier):
             segments=count,
             price=price.money("pricePerMessage") if count == 1 else None,  # whether it is of one part is not said
             currency=price.currency("currency"),
+            unreadable=fields.unreadable,
             at=moment_of(fields.get("doneAt"), now),
             raw=fields.raw,
         )

@@ -215,6 +215,7 @@ class MessageBird(Carrier):
             # Nobody says whether it is the price of a part or of the message.
             price=fields.money("price[amount]") if parts == 1 else None,
             currency=fields.currency("price[currency]"),
+            unreadable=fields.unreadable,
             raw=fields.raw,
         )
 

@@ -173,6 +173,7 @@ class Plivo(Carrier):
             segments=fields.count("units"),
             price=fields.money("totalamount"),
             currency="USD",  # Plivo bills in no other
+            unreadable=fields.unreadable,
             raw=raw,
         )
         return [receipt]

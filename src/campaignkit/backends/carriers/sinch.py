@@ -177,6 +177,7 @@ class Sinch(Carrier):
             error_code=None if code == _NO_ERROR else code,
             attempt_id=fields.attempt_id("client_reference") or self.attempt_of(request),
             segments=fields.count("number_of_message_parts"),
+            unreadable=fields.unreadable,
             at=moment_of(fields.get("operator_status_at"), now) or moment_of(fields.get("at"), now),
             raw=fields.raw,
         )

@@ -211,6 +211,7 @@ class Telnyx(Carrier):
             segments=message.count("parts"),
             price=cost.money("amount"),
             currency=cost.currency("currency"),
+            unreadable=message.unreadable,
             raw=whole.raw,
         )
 

@@ -191,6 +191,7 @@ class Vonage(Carrier):
             segments=fields.inner("sms").count("count_total"),
             price=fields.inner("usage").money("price"),
             currency=fields.inner("usage").currency("currency"),
+            unreadable=fields.unreadable,
             raw=fields.raw,
         )
         return [receipt]

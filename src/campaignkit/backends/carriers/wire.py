@@ -7,9 +7,10 @@ Text that is no UTF-8, and NUL, become U+FFFD, because databases take neither.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
@@ -178,13 +179,18 @@ class Fields(Mapping[str, Any]):
 
     What must be there is read with `need`. What may be there is read leniently, because a
     carrier that adds or misspells a detail must not cost a receipt.
+
+    Attributes:
+        unreadable: names of the fields, and of those in objects within, in which a count, an
+            amount or a currency was looked for and something else found.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "unreadable")
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], unreadable: list[str] | None = None) -> None:
         """Wrap, without a copy."""
         self._values = values
+        self.unreadable: list[str] = [] if unreadable is None else unreadable
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -230,7 +236,7 @@ class Fields(Mapping[str, Any]):
     def inner(self, name: str) -> Fields:
         """Return the object in a field, an empty one when there is none."""
         value = self._values.get(name)
-        return Fields(value if isinstance(value, dict) else {})
+        return Fields(value if isinstance(value, dict) else {}, self.unreadable)
 
     def list(self, name: str) -> list[Fields]:
         """Return the objects of a list in a field; what is no object is left out."""
@@ -241,24 +247,34 @@ class Fields(Mapping[str, Any]):
         """Return a count from 1 to 255, such as of segments, as a number or as text; None when it is none."""
         text = self.text(*names) or ""
         number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 3 else 0  # noqa: PLR2004 - 255
-        return number if 1 <= number <= 255 else None  # noqa: PLR2004 - parts of a message
+        if 1 <= number <= 255:  # noqa: PLR2004 - parts of a message
+            return number
+        self._unread(names)
+        return None
 
     def money(self, *names: str) -> Decimal | None:
         """Return an amount, as a number or as text in plain digits; None when it is none."""
         text = (self.text(*names) or "").strip()
-        if not _PLAIN.fullmatch(text):
-            return None
-        try:
-            return parse_money(names[0], Decimal(text))
-        except InvalidValue:
-            return None
+        if _PLAIN.fullmatch(text):
+            with contextlib.suppress(InvalidValue):
+                return parse_money(names[0], Decimal(text))
+        self._unread(names)
+        return None
 
     def currency(self, *names: str) -> str | None:
         """Return a currency's three letters; None when they are none."""
-        try:
+        with contextlib.suppress(InvalidValue):
             return parse_currency(names[0], self.text(*names))
-        except InvalidValue:
-            return None
+        self._unread(names)
+        return None
+
+    def _unread(self, names: Iterable[str]) -> None:
+        """Note what could not be read; null and blank say that there is nothing."""
+        for name in names:
+            value = self._values.get(name)
+            blank = not value.strip() if isinstance(value, str) else value is None
+            if not blank and name not in self.unreadable:
+                self.unreadable.append(name)
 
 
 def e164(number: str | None) -> str | None:
