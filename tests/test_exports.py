@@ -27,7 +27,7 @@ from campaignkit import exports
 from campaignkit.errors import InvalidRow, InvalidValue, MissingExtra
 from campaignkit.exports import LOG_COLUMNS, log_rows, safe_text, write_csv
 from campaignkit.logs import Log
-from campaignkit.models import Click, Message
+from campaignkit.models import Click, Message, Status
 from campaignkit.profiles import get_profile
 from campaignkit.report import Report
 from campaignkit.rows import MESSAGE_COLUMNS
@@ -351,6 +351,41 @@ def test_an_open_file_has_no_manifest(tmp_path):
         assert not file.closed
 
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from(
+        [*Status, 1.0, Decimal(1), Decimal("1.00"), NOON, NOON.astimezone(dt.timezone(dt.timedelta(hours=1)))]
+    ),
+    st.sampled_from(["a", "a b", "a,b", '"', "a\r\nb", "=1", "+1", "+", "-5", "Zoë", "sent", "\0", "\ud800", "1"]),
+    st.text(max_size=3),
+)
+
+
+def by_hand(value):
+    """Return a value as it stands in a cell, before it is quoted."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    return "" if value is None else safe_text(str(value))
+
+
+@given(rows=st.lists(st.tuples(VALUES, VALUES), max_size=12), page=st.integers(1, 4))
+def test_columns_are_written_as_their_cells_one_by_one(rows, page):
+    """Equal values of a page are written once, and yet every line is what csv.writer makes of that row alone."""
+    found, expected = io.StringIO(newline=""), io.StringIO(newline="")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exports, "PAGE", page)
+        write_csv(found, ["one", "two"], rows, {})
+
+    writer = csv.writer(expected, lineterminator="\r\n")
+    writer.writerows([("one", "two"), *(map(by_hand, row) for row in rows)])
+    assert found.getvalue() == expected.getvalue()
 
 
 def test_names_of_columns_are_safe_too():

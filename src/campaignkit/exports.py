@@ -10,7 +10,6 @@ file by its name finds all of it.
 from __future__ import annotations
 
 import contextlib
-import csv
 import functools
 import hashlib
 import importlib
@@ -77,6 +76,12 @@ LOG_COLUMNS: Final = (*BEFORE, *_SAID_OF_A_FAILURE, *AFTER)
 Row = tuple[Any, ...]
 """Plain values in the order of some columns: text, int, bool, Decimal, an aware datetime, or None."""
 
+Page = Sequence[Sequence[Any]]
+"""Some rows, column by column: most columns of a log hold few values, which are written once a page."""
+
+PAGE: Final = 500
+"""Rows that CSV is written in at a time."""
+
 _BATCH: Final = 50_000
 """Rows that a Parquet file is written in at a time, a row group each."""
 
@@ -126,13 +131,20 @@ def write_csv(
         rows: the values in that order.
         about: what the manifest says of the numbers, see `definitions`.
     """
+    write_cells(target, columns, _in_cells(rows), about)
+
+
+def write_cells(
+    target: str | Path | TextIO, columns: Sequence[str], pages: Iterable[Page], about: Mapping[str, Any]
+) -> None:
+    """Write what `write_csv` does, of rows that are in pages of `csv_cells` already."""
     if not isinstance(target, str | Path):
-        target.writelines(_csv_lines(columns, rows))
+        target.writelines(text for _, text in _csv_texts(columns, pages))
         return
 
     def write(part: Path) -> int:
         with part.open("w", encoding="utf-8", newline="") as file:
-            return sum(1 for line in _csv_lines(columns, rows) if file.write(line)) - 1
+            return sum(n for n, text in _csv_texts(columns, pages) if file.write(text)) - 1
 
     _save(Path(target), write, columns, {**about, **_CSV_NOTES})
 
@@ -141,16 +153,16 @@ def csv_files(
     name: str, columns: Sequence[str], rows: Iterable[Row], about: Mapping[str, Any], most: int
 ) -> dict[str, bytes]:
     """Return what `write_csv` would write, by the names of the files; nothing where the CSV is larger than ``most``."""
-    lines: list[bytes] = []
-    size = 0
-    for line in _csv_lines(columns, rows):
-        lines.append(line.encode("utf-8"))
-        size += len(lines[-1])
+    texts: list[bytes] = []
+    size = lines = 0
+    for n, text in _csv_texts(columns, _in_cells(rows)):
+        texts.append(text.encode("utf-8"))
+        size, lines = size + len(texts[-1]), lines + n
         if size > most:
             return {}
-    data = b"".join(lines)
+    data = b"".join(texts)
     digest = hashlib.sha256(data).hexdigest()
-    manifest = _manifest({**about, **_CSV_NOTES}, name, len(lines) - 1, digest, columns)
+    manifest = _manifest({**about, **_CSV_NOTES}, name, lines - 1, digest, columns)
     return {name: data, _beside(name): manifest.encode("utf-8")}
 
 
@@ -179,9 +191,10 @@ def write_json(path: str | Path, values: Mapping[str, Any], about: Mapping[str, 
 def write_parquet(path: str | Path, columns: Sequence[str], rows: Iterable[Row], about: Mapping[str, Any]) -> None:
     """Write rows of the message log as Parquet, typed, without holding them in memory.
 
-    Moments are in UTC, to the microsecond. Money is a decimal in millionths, rounded half to
-    even as in every sum. What the manifest beside the file says of the numbers, the file says
-    itself too, in the metadata of its schema under ``campaignkit``.
+    Moments are in UTC, to the microsecond; rows may have them as microseconds since 1970. Money
+    is a decimal in millionths, rounded half to even as in every sum. What the manifest beside the
+    file says of the numbers, the file says itself too, in the metadata of its schema under
+    ``campaignkit``.
 
     Raises:
         MissingExtra: pyarrow is not installed.
@@ -312,7 +325,7 @@ class _Reader:
 
 def _is_free(name: str) -> bool:
     """Return whether a column may hold anything, which is written as text."""
-    return _kind(name) == "text" and name not in {"status", "carrier", "error_code", "currency"}
+    return kind_of(name) == "text" and name not in {"status", "carrier", "error_code", "currency"}
 
 
 def as_text(value: Any) -> Any:
@@ -345,38 +358,59 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9][0-9 ]*([.,][0-9]+)?", re.ASCII)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-class _Line:
-    """Gives back what a csv.writer writes."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the names of the columns, then each row, as lines of CSV."""
-    writer = csv.writer(_Line(), lineterminator="\r\n")
-    yield writer.writerow(map(safe_text, columns))
-    for row in rows:
-        # Most cells are empty, a small number or one plain word, which the writer takes as they are.
-        yield writer.writerow(
-            [
-                each if (kind := type(each)) in _AS_IT_IS or (kind is str and each.isalnum()) else _cell(each)
-                for each in row
-            ]
-        )
+_SPECIAL: Final = frozenset(',"\r\n')
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.:/-]*+|\+[0-9]++", re.ASCII).fullmatch
+_ALIKE: Final = tuple({type(None), *kinds} for kinds in ((str, Status), (int,), (bool,)))
+"""Types of which equal values are written alike: not so moments of several zones, 1.0 and 1.00, or True and 1."""
 
 
-_AS_IT_IS: Final = frozenset({int, type(None)})
+def _csv_texts(columns: Sequence[str], pages: Iterable[Page]) -> Iterator[tuple[int, str]]:
+    """Yield the names of the columns, then each page, as lines of CSV and how many they are."""
+    names = [csv_cells([name]) for name in columns]
+    for page in itertools.chain([names], pages):
+        yield len(page[0]), "\r\n".join(map(",".join, zip(*page, strict=True))) + "\r\n"
+
+
+def _in_cells(rows: Iterable[Row]) -> Iterator[Page]:
+    return ([csv_cells(column) for column in page] for page in pages_of(rows, PAGE))
+
+
+def pages_of(rows: Iterable[Row], size: int) -> Iterator[Page]:
+    """Yield rows as pages of at most so many."""
+    stream = iter(rows)
+    while some := list(itertools.islice(stream, size)):
+        yield list(zip(*some, strict=True))
+
+
+def csv_cells(column: Sequence[Any]) -> Sequence[str]:
+    """Return values of one column as cells of CSV, safe and quoted."""
+    if column[0] is None and column.count(None) == len(column):
+        return [""] * len(column)
+    kinds = {*map(type, column)}
+    if not any(kinds <= each for each in _ALIKE):
+        return [_cell(each) for each in column]
+    distinct = {*column}
+    if kinds == {str} and all(map(_PLAIN, distinct)):
+        return column
+    written = {each: _cell(each) for each in distinct}
+    return [written[each] for each in column]
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, str):
-        return _repeated_text(value) if " " in value else safe_text(str(value))
+        return value if _PLAIN(value) else _quoted(safe_text(str(value)))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.isoformat()
-    return f"{value:f}" if isinstance(value, Decimal) else safe_text(str(value))
+    return f"{value:f}" if isinstance(value, Decimal) else _quoted(safe_text(str(value)))
+
+
+def _quoted(text: str) -> str:
+    """Return text as RFC 4180 has it: in quotes where it needs them."""
+    return text if _SPECIAL.isdisjoint(text) else '"{}"'.format(text.replace('"', '""'))
 
 
 def safe_text(text: str) -> str:
@@ -385,15 +419,10 @@ def safe_text(text: str) -> str:
     >>> safe_text("=1+1"), safe_text("+33639980123"), safe_text("-5")
     ("'=1+1", '+33639980123', '-5')
     """
-    if text.isalnum() and text.isascii():
-        return text  # most cells: ids, words and codes
     clean = _encodable(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
     if clean.startswith(_FORMULA) and not _NUMBER.fullmatch(clean):
         return f"'{clean}"
     return clean
-
-
-_repeated_text: Final = functools.lru_cache(maxsize=1024)(safe_text)  # what a code means stands in many rows
 
 
 def _encodable(text: str) -> str:
@@ -405,7 +434,7 @@ def _encodable(text: str) -> str:
 _MICRO: Final = Decimal("0.000001")
 
 
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
     """Return what a column of the message log holds."""
     if name.endswith("_at"):
         return "moment"
@@ -423,12 +452,12 @@ def _arrow_type(arrow: Any, name: str) -> Any:
         "flag": arrow.bool_(),
         "count": arrow.int64(),
         "text": arrow.string(),
-    }[_kind(name)]
+    }[kind_of(name)]
 
 
 def _arrow_batch(arrow: Any, schema: Any, rows: Sequence[Row]) -> Any:
     columns = zip(*rows, strict=True)
-    values = (_TO_ARROW.get(_kind(field.name), list)(column) for field, column in zip(schema, columns, strict=True))
+    values = (_TO_ARROW.get(kind_of(field.name), list)(column) for field, column in zip(schema, columns, strict=True))
     arrays = [arrow.array(column, type=field.type) for field, column in zip(schema, values, strict=True)]
     return arrow.record_batch(arrays, schema=schema)
 

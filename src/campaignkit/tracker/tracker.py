@@ -32,7 +32,7 @@ from campaignkit.backends.storage.tables import CAMPAIGNS, INBOX, MESSAGES, NOTE
 from campaignkit.cells import Tally
 from campaignkit.delivery import ConflictPolicy
 from campaignkit.errors import InvalidValue, StorageUnavailable, shown
-from campaignkit.exports import LOG_COLUMNS, definitions, write_csv, write_parquet
+from campaignkit.exports import LOG_COLUMNS, definitions, write_cells, write_parquet
 from campaignkit.grouping import By, micros_of
 from campaignkit.models import Attempt, Campaign, Message, moment
 from campaignkit.overview import Campaigns
@@ -56,7 +56,7 @@ from campaignkit.tracker.counters import (
 )
 from campaignkit.tracker.details import MessageDetails, Said, read_conversation, read_details
 from campaignkit.tracker.explanations import Explanation, explain
-from campaignkit.tracker.extracts import log_of
+from campaignkit.tracker.extracts import cells_of, rows_of
 from campaignkit.tracker.history import (
     Asked,
     Clicker,
@@ -745,7 +745,7 @@ class Tracker:
         """
         with self._storage.reading(self._tenant) as tx:
             about = self._definitions(tx, campaign)
-            write_csv(target, LOG_COLUMNS, log_of(tx, campaign, self._rules.profile), about)
+            write_cells(target, LOG_COLUMNS, cells_of(tx, campaign, self._rules.profile), about)
 
     def to_parquet(self, campaign: str, path: str | Path) -> None:
         """Write the message log of a campaign as Parquet, typed, with a manifest as `to_csv` does.
@@ -755,7 +755,7 @@ class Tracker:
         """
         with self._storage.reading(self._tenant) as tx:
             about = self._definitions(tx, campaign)
-            write_parquet(path, LOG_COLUMNS, log_of(tx, campaign, self._rules.profile), about)
+            write_parquet(path, LOG_COLUMNS, rows_of(tx, campaign, self._rules.profile), about)
 
     def _definitions(self, tx: Transaction, campaign: str) -> dict[str, Any]:
         summary = read_tally(_tally(tx, campaign, None), profile=self._rules.profile)

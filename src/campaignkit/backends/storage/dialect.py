@@ -352,9 +352,12 @@ def _reader(table: Table, names: Sequence[str]) -> Callable[[tuple[Any, ...]], t
         return tuple
 
     def read(kept: tuple[Any, ...]) -> tuple[Any, ...]:
+        given = [at for at in jsons if kept[at] is not None]
+        if not given:
+            return kept
         values = list(kept)
-        for at in jsons:
-            values[at] = None if values[at] is None else json.loads(values[at])
+        for at in given:
+            values[at] = json.loads(values[at])
         return tuple(values)
 
     return read
