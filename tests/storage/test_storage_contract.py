@@ -97,6 +97,11 @@ ALL_COUNTED = f"""
         return super().count(table, columns)
 
 {ROWS}"""
+ALL_ADDED = f"""
+    def total(self, table, columns, numbers, *, where=None):
+        return super().total(table, columns, numbers)
+
+{ROWS}"""
 LOAD_OVER = f"""
     def load(self, table, columns, values):
         nothing = dict.fromkeys(table.columns)
@@ -125,6 +130,7 @@ BROKEN = {
     # what is derived
     "selects in another order": ("test_select_gives_some_columns_of_every_row", (ROWS, SOME_COLUMNS)),
     "counts other campaigns too": ("test_count_counts_what_is_alike", (ROWS, ALL_COUNTED)),
+    "adds up other campaigns too": ("test_total_adds_up_what_is_alike", (ROWS, ALL_ADDED)),
     "loads over what is there": ("test_load_inserts_what_is_new", (ROWS, LOAD_OVER)),
     "updates what was not asked for": ("test_update_changes_some_columns", (ROWS, UPDATE_WHOLE)),
     "compacts to nothing": ("test_compacting_changes_nothing", ("    def _path(", EMPTIED)),

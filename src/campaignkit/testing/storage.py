@@ -29,6 +29,7 @@ from campaignkit.backends.storage.port import Key, Row, Storage, Transaction
 from campaignkit.backends.storage.tables import (
     ATTEMPTS,
     CARRIER_IDS,
+    COUNTERS,
     LATENCIES,
     MESSAGES,
     NOTES,
@@ -581,6 +582,29 @@ class StorageContract:
                     found = sorted(tx.count(MESSAGES, columns, **scan), key=repr)
                     derived = Transaction.count(tx, MESSAGES, columns, **scan)
                     _same(found, sorted(derived, key=repr), f"count of {columns} by {scan}")
+
+    def test_total_adds_up_what_is_alike(self, storage: Storage) -> None:
+        """Total yields what some columns hold, once and in its order, and the sums of others; None counts as 0."""
+        rows = _scattered(MESSAGES)
+        _put(storage, MESSAGES, rows)
+        numbers = {
+            (f"c{i}", group, cell): {"n": i - 2, "clicks": 7} for i in range(5) for group in "ab" for cell in "yx"
+        }
+        with storage.transaction(_TENANT) as tx:
+            tx.add(COUNTERS, numbers)
+        with storage.reading(_TENANT) as tx:
+            found = [*tx.total(COUNTERS, ("cell",), ("n", "clicks"), where={"campaign_id": "c4"})]
+            _same(found, [("x", 4, 14), ("y", 4, 14)], "total of a campaign by cell")
+            for columns, where in (
+                (("cell", "group"), None),
+                (("campaign_id",), None),
+                (("cell",), {"campaign_id": "-"}),
+            ):
+                found = [*tx.total(COUNTERS, columns, ("clicks", "n"), where=where)]
+                derived = [*Transaction.total(tx, COUNTERS, columns, ("clicks", "n"), where=where)]
+                _same(found, derived, f"total by {columns}")
+            found = [*tx.total(MESSAGES, ("variant", "clicks"), ("segments", "price"))]
+            _same(found, [*Transaction.total(tx, MESSAGES, ("variant", "clicks"), ("segments", "price"))], "total")
 
     def test_load_inserts_what_is_new(self, storage: Storage) -> None:
         """Load inserts thousands of rows given as values of some columns, and says which were new."""

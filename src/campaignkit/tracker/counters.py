@@ -11,10 +11,11 @@ asks for less gets the sum.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -218,8 +219,8 @@ def read_counters(tx: Transaction, campaign: str, *, by: By, as_of: datetime | N
     """
     keys = by_columns(by)
     _check(keys)
-    group = functools.lru_cache(maxsize=None)(lambda written: tuple(_value(each, written) for each in keys))
-    sums = _read_sums(tx, campaign, group)
+    asked = _Asked(tx, campaign, keys)
+    sums = _read_sums(asked)
     messages = sum(values[0] for of in sums.values() for values in of.values())
     measured = sum(values[-1] for of in sums.values() for values in of.values())
     names = tuple(map(by_name, keys))
@@ -232,35 +233,55 @@ def read_counters(tx: Transaction, campaign: str, *, by: By, as_of: datetime | N
     return Tally(
         by=names,
         cells=cells,
-        money=_read_added(tx, AMOUNTS, ("kind", "currency"), campaign, group),
-        latency=_read_added(tx, LATENCIES, ("bucket",), campaign, group),
+        money=_read_added(asked, AMOUNTS, ("kind", "currency")),
+        latency=_read_added(asked, LATENCIES, ("bucket",)),
         unmeasured=unmeasured_of(given, cells, None),
         as_of=as_of,
     )
 
 
-def _read_sums(
-    tx: Transaction, campaign: str, group: Callable[[str], Group]
-) -> Mapping[Group, Mapping[Cell, Sequence[int]]]:
+class _Asked:
+    """The counters of a campaign, in the groups that somebody asks for."""
+
+    def __init__(self, tx: Transaction, campaign: str, keys: Sequence[str | Derived]) -> None:
+        self._tx, self._where, self._keys = tx, {"campaign_id": campaign}, keys
+
+    def rows(self, table: Table, names: Sequence[str]) -> Iterator[tuple[Group, Iterable[tuple[Any, ...]]]]:
+        """Yield groups, one perhaps several times, each with rows that end in the rest of their key and the numbers."""
+        numbers = _ADDED[table.name]
+        if not self._keys:  # then the database adds up, and there are few
+            yield (), self._tx.total(table, names, numbers, where=self._where)
+            return
+        rows = self._tx.select(table, ("group", *names, *numbers), where=self._where)
+        for written, alike in itertools.groupby(rows, key=operator.itemgetter(0)):
+            yield self._group(written), alike
+
+    def _group(self, written: str) -> Group:
+        return tuple(_value(each, written) for each in self._keys)
+
+
+def _read_sums(asked: _Asked) -> Mapping[Group, Mapping[Cell, Sequence[int]]]:
     """Return the sums of each cell, and how many of its messages are measured."""
     found: defaultdict[Group, dict[Cell, Sequence[int]]] = defaultdict(dict)
-    columns = ("group", "cell", *Sums._fields, "measured")
-    for written, cell, *values in tx.select(COUNTERS, columns, where={"campaign_id": campaign}):
-        if any(values):
-            of, key = found[group(written)], _read_cell(cell)
-            of[key] = list(map(operator.add, of[key], values)) if key in of else values
+    for group, rows in asked.rows(COUNTERS, ("cell",)):
+        for row in rows:
+            values = row[-len(_ADDED[COUNTERS.name]) :]
+            if any(values):
+                of, key = found[group], _read_cell(row[-1 - len(values)])
+                of[key] = list(map(operator.add, of[key], values)) if key in of else values
     return found
 
 
-def _read_added(
-    tx: Transaction, table: Table, names: Sequence[str], campaign: str, group: Callable[[str], Group]
-) -> dict[Group, dict[Any, int]]:
+def _read_added(asked: _Asked, table: Table, names: Sequence[str]) -> dict[Group, dict[Any, int]]:
     """Return what one number of a table adds up to, by the rest of its key."""
+    key = operator.itemgetter(*range(-1 - len(names), -1))
     found: defaultdict[Group, defaultdict[Any, int]] = defaultdict(lambda: defaultdict(int))
-    for written, *key, n in tx.select(table, ("group", *names, *_ADDED[table.name]), where={"campaign_id": campaign}):
-        if n:
-            found[group(written)][tuple(key) if len(key) > 1 else key[0]] += n
-    return {each: dict(of) for each, of in found.items()}
+    for group, rows in asked.rows(table, names):
+        of = found[group]
+        for row in rows:
+            of[key(row)] += row[-1]
+    kept = {group: {each: n for each, n in of.items() if n} for group, of in found.items()}
+    return {group: of for group, of in kept.items() if of}
 
 
 @functools.lru_cache(maxsize=10_000)

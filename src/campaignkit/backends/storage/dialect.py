@@ -197,6 +197,12 @@ class SqlTransaction(Transaction):
         for values, n in self._counted(Shape(columns=tuple(columns), grouped=True), table, index, where):
             yield read(values), n
 
+    def total(
+        self, table: Table, columns: Sequence[str], numbers: Sequence[str], *, where: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield what some columns hold in the rows of a scan, and the sums of others."""
+        return self._all_of(Shape(columns=tuple(columns), summed=tuple(numbers)), table, None, where)
+
     @abc.abstractmethod
     def _counted(
         self, shape: Shape, table: Table, index: str | None, where: Mapping[str, Any] | None
@@ -316,6 +322,7 @@ class Shape:
         index: along which; None for the key.
         columns: which ones; none for all.
         grouped: whether equal rows are one, counted, in no order.
+        summed: columns that are added up where the others are equal; in the order of those.
     """
 
     index: str | None = None
@@ -325,6 +332,7 @@ class Shape:
     descending: bool = False
     limited: bool = False
     grouped: bool = False
+    summed: tuple[str, ...] = ()
 
 
 def _page(sql: sa.Table, dialect: DialectName, shape: Shape) -> sa.Select[Any]:
@@ -337,6 +345,9 @@ def _page(sql: sa.Table, dialect: DialectName, shape: Shape) -> sa.Select[Any]:
         page = page.with_hint(sql, f"INDEXED BY {sql.name}_{shape.index}", "sqlite")
     if shape.grouped:
         return page.add_columns(sa.func.count()).group_by(*chosen)
+    if shape.summed:
+        sums = [sa.cast(sa.func.coalesce(sa.func.sum(sql.c[name]), 0), sa.BigInteger) for name in shape.summed]
+        return page.add_columns(*sums).group_by(*chosen).order_by(*(place(each, dialect) for each in chosen))
     page = page.order_by(*(place(sql.c[name], dialect, descending=shape.descending) for name in shape.order))
     return page.limit(sa.bindparam("most", type_=sa.Integer)) if shape.limited else page
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import abc
 import json
+import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -144,6 +145,24 @@ class Transaction(abc.ABC):
         """Yield each combination of values that some columns have in the rows of a scan, and how many rows have it."""
         found = Counter(json.dumps(values) for values in self.select(table, columns, index=index, where=where))
         return ((tuple(json.loads(values)), n) for values, n in found.items())
+
+    def total(
+        self, table: Table, columns: Sequence[str], numbers: Sequence[str], *, where: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield what some text or int columns hold in the rows of a scan, in their order, then the sums of others.
+
+        Args:
+            table: the one whose rows are asked for.
+            columns: what rows have in common that are added up, at least one.
+            numbers: int columns; None counts as 0.
+            where: values of the first columns of the key, which all rows have.
+        """
+        found: dict[tuple[Any, ...], list[int]] = {}
+        for values in self.select(table, (*columns, *numbers), where=where):
+            key, added = values[: len(columns)], [value or 0 for value in values[len(columns) :]]
+            found[key] = [*map(operator.add, found[key], added)] if key in found else added
+        for key in sorted(found, key=lambda key: [(each is not None, each) for each in key]):
+            yield (*key, *found[key])
 
 
 class Storage(abc.ABC):
