@@ -154,7 +154,7 @@ class Transaction(abc.ABC):
         Args:
             table: the one whose rows are asked for.
             columns: what rows have in common that are added up, at least one.
-            numbers: int columns; None counts as 0.
+            numbers: int columns, whose sums have 64 bits too; None counts as 0.
             where: values of the first columns of the key, which all rows have.
         """
         found: dict[tuple[Any, ...], list[int]] = {}
