@@ -11,18 +11,19 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any, Final
 
 from campaignkit.backends.storage.port import Transaction
 from campaignkit.backends.storage.tables import CARRIER_IDS, MESSAGES
+from campaignkit.grouping import micros_of
 from campaignkit.models import Message, Status, to_micros
 from campaignkit.tracker.channels import note_channels
 from campaignkit.tracker.counters import COUNTED, count_alike
 from campaignkit.tracker.ingest import touch_campaigns
 from campaignkit.tracker.policies import Rules
-from campaignkit.tracker.stored import HOUR, TOLD, Stored, micros
+from campaignkit.tracker.stored import HOUR, TOLD, Stored
 
 _SIMPLE: Final = frozenset({Status.PENDING, Status.SKIPPED, Status.CANCELED, Status.QUEUED, Status.SENT})
 _happened: Final = operator.attrgetter(
@@ -30,15 +31,12 @@ _happened: Final = operator.attrgetter(
     "orders", "assisted_orders", "revenue", "assisted_revenue",
 )  # fmt: skip
 _TOLD: Final = ("message_id", *(name for name in TOLD if name != "created_at"), "segments", "currency")
-_told_of: Final = operator.attrgetter(*_TOLD)
 _MADE: Final = ("created_at", "sent_at", "hour", "price", "media")
 _REST: Final = tuple(name for name in MESSAGES.columns if name not in {*_TOLD, *_MADE})
+_like_of: Final = operator.attrgetter("status", "carrier", "error_code")
 
-COLUMNS: Final = (*_TOLD, *_MADE, *_REST)
-"""All columns of messages, in the order of `values_of`."""
-
-_SENT_AT: Final = COLUMNS.index("sent_at")
-_counted_of: Final = operator.itemgetter(*map(COLUMNS.index, COUNTED))
+Columns = dict[str, Sequence[Any]]
+"""Rows, column by column: of many messages most columns hold nothing, and few hold much."""
 
 
 def is_simple(message: Message) -> bool:
@@ -49,10 +47,11 @@ def is_simple(message: Message) -> bool:
 def take_in(tx: Transaction, messages: Sequence[Message], rules: Rules, now: int) -> list[Message]:
     """Insert simple messages that are new, with their ids and counters; return the others."""
     told = sorted(messages, key=lambda each: str(each.message_id))
-    rows = [values_of(each, rules) for each in told]
-    fresh = tx.load(MESSAGES, COLUMNS, rows)
+    columns = columns_of(told, rules)
+    given = {name: column for name, column in columns.items() if not _is_empty(column)}
+    fresh = tx.load(MESSAGES, tuple(given), list(zip(*given.values(), strict=True)))
     late = _claim(tx, list(compress(told, fresh)))
-    _count(tx, list(compress(rows, fresh)), rules, now)
+    _count(tx, columns, fresh, rules, now)
     return [*(each for each, new in zip(told, fresh, strict=True) if not new), *late]
 
 
@@ -68,28 +67,42 @@ def _claim(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
     return [each for each, new in zip(named, fresh, strict=True) if not new]
 
 
-def _count(tx: Transaction, rows: Sequence[tuple[Any, ...]], rules: Rules, now: int) -> None:
+def _count(tx: Transaction, columns: Columns, fresh: Sequence[bool], rules: Rules, now: int) -> None:
     """Count messages that are new, and note what was handed off."""
-    deltas = count_alike(Counter(map(_counted_of, rows)).items())
-    handed_off = [dict(zip(COLUMNS, row, strict=True)) for row in rows if row[_SENT_AT] is not None]
+    counted = zip(*(columns[name] for name in COUNTED), strict=True)
+    deltas = count_alike(Counter(compress(counted, fresh)).items())
+    taken = [new and at is not None for new, at in zip(fresh, columns["sent_at"], strict=True)]
+    rows = compress(zip(*columns.values(), strict=True), taken) if any(taken) else ()
+    handed_off = [dict(zip(columns, row, strict=True)) for row in rows]
     campaigns = {campaign for _, (campaign, *_) in deltas.numbers}
     touch_campaigns(tx, handed_off, campaigns, deltas, rules=rules, now=now)
     note_channels(tx, [(None, row) for row in handed_off], {}, now)
     deltas.write(tx)
 
 
-def values_of(message: Message, rules: Rules) -> tuple[Any, ...]:
-    """Return the row of a simple message that is new, as values of `COLUMNS`."""
-    sent_at = micros(message.sent_at)
-    return (
-        *_told_of(message),
-        micros(message.created_at),
-        sent_at,
-        None if sent_at is None else sent_at // HOUR,
-        None if message.price is None else to_micros(message.price),
-        [*message.media] or None,
-        *_like(message.status, message.carrier, message.error_code, rules),
-    )
+def columns_of(messages: Sequence[Message], rules: Rules) -> Columns:
+    """Return the rows of simple messages that are new, all columns of them."""
+    told: Columns = {name: [*map(operator.attrgetter(name), messages)] for name in (*_TOLD, *_MADE) if name != "hour"}
+    likes = [*map(_like_of, messages)]
+    like = {each: _like(*each, rules) for each in {*likes}}
+    sent_at = _each(micros_of, told["sent_at"])
+    return {
+        **told,
+        "created_at": _each(micros_of, told["created_at"]),
+        "sent_at": sent_at,
+        "hour": _each(lambda at: at // HOUR, sent_at),
+        "price": _each(to_micros, told["price"]),
+        "media": [[*media] or None for media in told["media"]],
+        **dict(zip(_REST, zip(*map(like.__getitem__, likes), strict=True), strict=True)),
+    }
+
+
+def _each(make: Callable[[Any], Any], column: Sequence[Any]) -> Sequence[Any]:
+    return column if _is_empty(column) else [None if value is None else make(value) for value in column]
+
+
+def _is_empty(column: Sequence[Any]) -> bool:
+    return column[0] is None and column.count(None) == len(column)
 
 
 @functools.lru_cache(maxsize=10_000)
