@@ -27,7 +27,7 @@ docs: $(VENV)/docs.made
 screenshots: $(VENV)/test.made
 	$(BIN)/python docs/screenshots.py
 
-bench: $(VENV)/test.made
+bench: $(VENV)/test.made $(VENV)/bench.made
 	$(BIN)/python -m benchmarks.run
 
 # What `make test` does a little of, twenty times over. It takes long.

@@ -12,14 +12,16 @@ def loader(package: str, module_of: Mapping[str, str]) -> Callable[[str], object
 
     Args:
         package: its ``__name__``.
-        module_of: for each public name the module within the package that has it.
+        module_of: for each public name the module within the package that has it; the name of a
+            module itself, where that is what is public.
     """
 
     def load(name: str) -> object:
         module = module_of.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{package}.{module}"), name)
+        loaded = importlib.import_module(f"{package}.{module}")
+        value = loaded if name == module else getattr(loaded, name)
         setattr(sys.modules[package], name, value)
         return value
 
