@@ -180,6 +180,11 @@ _OWN_RATES: Final = _rates(
     conversion_rate="converted/sent",
 )
 
+LOWER_IS_BETTER: Final = frozenset(
+    {"failure_rate", "soft_bounce_rate", "hard_bounce_rate", "deleted_rate", "opt_out_rate"}
+)
+"""Rates of which less is better."""
+
 # --- bounces -----------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from campaignkit.display import text_table, visible
 from campaignkit.errors import InvalidValue
 from campaignkit.grouping import Since
 from campaignkit.metrics import Counts, Rate
-from campaignkit.profiles import Formula, Profile, get_profile
+from campaignkit.profiles import LOWER_IS_BETTER, Formula, Profile, get_profile
 from campaignkit.rows import is_frame
 from campaignkit.summary import Rows, Summaries, Summary, cells_of, tally
 
@@ -324,11 +324,6 @@ class Ranking:
         return "\n".join(map(visible, lines))
 
 
-_LOWER_IS_BETTER: Final = frozenset(
-    {"failure_rate", "soft_bounce_rate", "hard_bounce_rate", "deleted_rate", "opt_out_rate"}
-)
-
-
 def rank(summaries: Summaries, metric: str, *, min_sent: int = 100) -> Ranking:
     """Return groups in order of a rate: campaigns, variants, lists, accounts.
 
@@ -346,7 +341,7 @@ def rank(summaries: Summaries, metric: str, *, min_sent: int = 100) -> Ranking:
     summaries.total.rate(metric)  # a wrong name is an error even where every group is too small
     too_small = {key: each.counts.sent for key, each in groups.items() if each.counts.sent < min_sent}
     rates = {key: each.rate(metric) for key, each in groups.items() if key not in too_small}
-    sign = 1 if metric in _LOWER_IS_BETTER else -1
+    sign = 1 if metric in LOWER_IS_BETTER else -1
     values = {key: sign * rate.value for key, rate in rates.items() if rate.value is not None}
     ordered = sorted(values.values())
     ranked = tuple(
