@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from campaignkit.lazy import loader
 
 if TYPE_CHECKING:
+    from campaignkit import ab
     from campaignkit.cells import Cell, People, PeopleCounts, Sums, Tally
     from campaignkit.consent import match_keyword
     from campaignkit.delivery import DeliveryState, PartState, fold
@@ -118,6 +119,7 @@ _MODULE_OF = {
     "UnsupportedSchema": "errors",
     "Verdict": "verdicts",
     "WebhookRejected": "errors",
+    "ab": "ab",
     "accounts": "review",
     "campaigns": "overview",
     "classify": "verdicts",
@@ -196,6 +198,7 @@ __all__ = [
     "UnsupportedSchema",
     "Verdict",
     "WebhookRejected",
+    "ab",
     "accounts",
     "campaigns",
     "classify",

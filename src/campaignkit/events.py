@@ -85,9 +85,9 @@ def tally_events(
     latest: datetime | None = None
     person = people.column if people is not None and kind.people in people.counts else None
     for place, row in enumerate(rows):
-        get = _getter(row)
+        get = getter(row)
         try:
-            at = _moment(kind.moment, get(kind.moment), timezone)
+            at = event_moment(kind.moment, get(kind.moment), timezone)
             latest = at if latest is None or at > latest else latest
             group = groups[tuple(_key(each, row, get(_column(each)), name, timezone) for each in by)]
             if _count(name, group, get) and person is not None:
@@ -108,7 +108,7 @@ def tally_events(
 
 def _count(name: str, group: _Group, get: Callable[[str], Any]) -> bool:
     """Count one event; return whether it is of the kind that people and messages are counted by."""
-    other = _is_other(name, get)
+    other = is_other(name, get)
     if name == "orders":
         _add_money(group, get, assisted=other)
     if other:
@@ -128,7 +128,7 @@ def _message(get: Callable[[str], Any]) -> tuple[str, Any]:
     raise InvalidColumn("has neither message_id nor contact_id: one is needed to count messages; attach() it")
 
 
-def _is_other(name: str, get: Callable[[str], Any]) -> bool:
+def is_other(name: str, get: Callable[[str], Any]) -> bool:
     """Return whether a reply is an opt-out, or an order assisted."""
     if name == "replies":
         keyword = get("keyword") or None
@@ -176,7 +176,7 @@ def _key(by: str | Derived, row: Any, value: Any, name: str, timezone: str | Non
         )
     if isinstance(by, str):
         return value
-    return by.start(None if value is None else _moment(column, value, timezone))
+    return by.start(None if value is None else event_moment(column, value, timezone))
 
 
 def _person(get: Callable[[str], Any], column: str) -> Any:
@@ -186,7 +186,12 @@ def _person(get: Callable[[str], Any], column: str) -> Any:
     return who
 
 
-def _moment(field: str, value: Any, timezone: str | None) -> datetime:
+def event_moment(field: str, value: Any, timezone: str | None) -> datetime:
+    """Return the moment of an event, in ``timezone`` where it names no zone.
+
+    Raises:
+        InvalidValue: it is missing, or none.
+    """
     if value is None:
         raise InvalidColumn(f"has no {field}: every event needs the moment it happened")
     if isinstance(value, datetime) and value.utcoffset() is None and timezone is not None:
@@ -194,7 +199,8 @@ def _moment(field: str, value: Any, timezone: str | None) -> datetime:
     return moment(field, value)
 
 
-def _getter(row: Any) -> Callable[[str], Any]:
+def getter(row: Any) -> Callable[[str], Any]:
+    """Return what takes a field from an event, an object or a mapping; None where it has none."""
     find = row.get if isinstance(row, Mapping) else functools.partial(attribute, row)
     return lambda name: not_null(find(name))
 

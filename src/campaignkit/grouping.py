@@ -83,7 +83,29 @@ class Since:
         return moment is not None and moment.astimezone(UTC) >= self.moment.astimezone(UTC)
 
 
-Derived = TimeBucket | Since
+@attrs.frozen
+class Until:
+    """A grouping in two: at or before a moment, or after it (and never).
+
+    Attributes:
+        column: the column of moments.
+        moment: aware; where the True group ends.
+    """
+
+    column: str
+    moment: datetime = attrs.field(validator=lambda _, field, value: moment(field.name, value))
+
+    @property
+    def name(self) -> str:
+        """The name of the group column."""
+        return f"{self.column}_past"
+
+    def start(self, moment: datetime | None) -> bool:
+        """Return whether a moment is in the earlier group."""
+        return moment is not None and moment.astimezone(UTC) <= self.moment.astimezone(UTC)
+
+
+Derived = TimeBucket | Since | Until
 """A grouping column that is made from a column of moments."""
 
 
@@ -132,7 +154,7 @@ def by_columns(by: By) -> tuple[str | Derived, ...]:
     """
     if by is None:
         return ()
-    columns = (by,) if isinstance(by, str | TimeBucket | Since) else tuple(by)
+    columns = (by,) if isinstance(by, str | Derived) else tuple(by)
     names = [by_name(each) for each in columns]
     for name in names:
         if names.count(name) > 1:

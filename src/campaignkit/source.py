@@ -10,7 +10,17 @@ import narwhals as nw
 from campaignkit.cells import PEOPLE_NEED, Group, carrier_name
 from campaignkit.engines import LazyFrame, collect, reads_files, with_micros
 from campaignkit.errors import InvalidColumn, nearest, shown
-from campaignkit.grouping import Derived, Since, TimeBucket, by_name, micros_of, moment_at, offset_steps, parse_zone
+from campaignkit.grouping import (
+    Derived,
+    Since,
+    TimeBucket,
+    Until,
+    by_name,
+    micros_of,
+    moment_at,
+    offset_steps,
+    parse_zone,
+)
 from campaignkit.models import (
     COUNT_COLUMNS,
     MICROS,
@@ -145,6 +155,8 @@ class Source:
         micros = self.moment(by.column)
         if isinstance(by, Since):
             return (micros >= micros_of(by.moment)).fill_null(value=False)
+        if isinstance(by, Until):
+            return (micros <= micros_of(by.moment)).fill_null(value=False)
         low, high = self._spans.get(by.column, (0, 0))
         local = _shifted(micros, offset_steps(parse_zone(by.zone), low, high))
         # Counted from a day before the first, because engines round below zero in two ways.
