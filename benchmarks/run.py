@@ -21,7 +21,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow.compute as pc
-from benchmarks import carriers, data, storage
+from benchmarks import ab, carriers, data, storage
 
 import campaignkit as ck
 
@@ -493,8 +493,10 @@ def imports() -> None:
     bare = "import sys"
     over = [run("import campaignkit") - run(bare) for _ in range(15)]
     used = [run("import campaignkit; campaignkit.Message") - run(bare) for _ in range(15)]
+    tests = [run("import campaignkit.ab") - run(bare) for _ in range(15)]
     line("import campaignkit, over a bare interpreter", ours=statistics.median(over), target="<= 45 ms")
     line("  and its first Message", ours=statistics.median(used), target="<= 45 ms")
+    line("import campaignkit.ab", ours=statistics.median(tests), target="<= 60 ms")
 
 
 def phones(count: int) -> None:
@@ -537,6 +539,8 @@ def main() -> None:
         "html": lambda: html(1_000_000 // scale),
         "rows": lambda: rows_path(300_000 // scale),
         "live": lambda: live(200_000 // scale),
+        "ab.split": lambda: ab.split_parts(1_000_000 // scale),
+        "ab.compare": lambda: ab.compare_parts(1_000_000 // scale),
         "imports": imports,
         "phones": lambda: phones(20_000 // scale),
         "webhooks": lambda: carriers.webhooks(20_000 // scale),
