@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - a script beside the pages that show its pictures
 """Take the pictures of the pages from the example campaign: ``make screenshots``.
 
-Writes ``docs/images/*.png``: the report on a desk and on a phone, and cells of a notebook, each in
-light and in dark. Needs Chromium and ``campaignkit[report]``. A notebook's cells are run, so they
+Writes ``docs/images/*.png``: the report on a desk and on a phone, cells of a notebook, and a test of two
+texts, each in light and in dark. Needs Chromium and ``campaignkit[report]``. A notebook's cells are run, so they
 show what they print.
 """
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "images"
 SPRING = ROOT / "examples" / "spring"
 
-SIZES = {"report": (1100, 1300), "phone": (500, 900), "notebook": (760, 1060)}
+SIZES = {"report": (1100, 1300), "phone": (500, 900), "notebook": (760, 1060), "test": (900, 1290)}
 """For each picture, the window it is taken of; Chromium has none narrower than 500."""
 
 CELLS = (
@@ -36,6 +36,11 @@ ck.summarize(log, by="list_id")""",
     """\
 ck.summarize(log, by="list_id").chart("delivery_rate")""",
 )
+
+TEST = """\
+from campaignkit import ab
+metrics = ["click_rate", "reply_rate", "opt_out_rate", "hard_bounce_rate"]
+ab.compare(log, control="A", window="24h", metrics=metrics)"""
 
 PHONE = """\
 <!doctype html><meta charset="utf-8"><title>phone</title>
@@ -80,11 +85,12 @@ def pages() -> dict[str, str]:
     """Return the pages that pictures are taken of, by name."""
     with contextlib.chdir(SPRING):  # the cells are those of somebody whose notebook lies beside the files
         space: dict[str, Any] = {"ck": ck}
-        cells = [f"<pre>{html.escape(cell)}</pre>\n{shown(run(cell, space))}" for cell in CELLS]
+        cells = [f"<pre>{html.escape(cell)}</pre>\n{shown(run(cell, space))}" for cell in (*CELLS, TEST)]
     return {
         "report": ck.Report.of(space["log"]).to_html(),
         "phone": PHONE,
-        "notebook": NOTEBOOK + "\n".join(cells),
+        "notebook": NOTEBOOK + "\n".join(cells[:-1]),
+        "test": NOTEBOOK + cells[-1],
     }
 
 

@@ -15,6 +15,7 @@ import subprocess
 import attrs
 import pytest
 
+from campaignkit.ab import compare
 from campaignkit.display import Entry, Section, Table
 from campaignkit.models import Message
 from campaignkit.page import page
@@ -45,7 +46,19 @@ AWKWARD = {
         [Message(status="sent", campaign_id="حملة الربيع 2026", variant=each, contact_name="שרה כהן") for each in "אב"]
     ),
     "spring": spring,
+    "two variants": lambda: Report.of([], ab=variants("AB")),
+    "four variants": lambda: Report.of([], ab=variants("ABCD")),
+    "variants of long names": lambda: Report.of([], ab=variants([LONG + each for each in "AB"])),
 }
+
+
+def variants(names):
+    """Return a comparison of variants, with a metric of which there is nothing and one of a wide interval."""
+    counts = {"delivered": 2405, "replied": 80, "clicked": 120, "hard": 0}
+    metrics = ["delivery_rate", "reply_rate", "click_rate", "opt_out_rate", "hard_bounce_rate"]
+    variants = {each: {"sent": 2500, **counts, "opted_out": 1 + 3 * n} for n, each in enumerate(names)}
+    return compare(variants, metrics=metrics)
+
 
 # Runs in the outer page: looks at the inner one once it is there, and asks it things.
 LOOK = """
@@ -112,6 +125,37 @@ def test_the_page_fits(tmp_path, name, width):
     found, complaints = visit(AWKWARD[name]().to_html(), tmp_path, width=width)
 
     assert (found["overflow"], found["wide"], complaints) == (0, [], [])
+
+
+def test_two_variants_are_read_side_by_side_on_a_phone(tmp_path):
+    """Of two variants a phone shows both beside each other: no table of theirs has to be scrolled."""
+    ask = """(page) => [...page.querySelectorAll("#ab .scroll")].map((box) => box.scrollWidth - box.clientWidth)"""
+
+    found, complaints = visit(AWKWARD["two variants"]().to_html(), tmp_path, width=390, ask=ask)
+
+    assert (found["asked"], complaints) == ([0, 0], [])
+
+
+PICTURE = """(page) => {
+    const box = (query) => [...page.querySelectorAll(query)].map((each) => each.getBoundingClientRect());
+    const tracks = box(".track");
+    return {
+        inside: box(".line").every((line) => line.left >= tracks[0].left - 1 && line.right <= tracks[0].right + 1),
+        alike: new Set(tracks.map((each) => `${each.left} ${each.width}`)).size,
+        wide: tracks[0].width,
+        apart: box(".said").every((said) => box(".dot").every((dot) =>
+            dot.bottom <= said.top || dot.top >= said.bottom || dot.right <= said.left)),
+    };
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_intervals_have_room(tmp_path, width):
+    """On a phone and on a desk all lines lie on one scale, wide enough to be read, and no word lies on them."""
+    found, _ = visit(AWKWARD["four variants"]().to_html(), tmp_path, width=width, ask=PICTURE)
+
+    assert found["asked"].pop("wide") >= 300
+    assert found["asked"] == {"inside": True, "alike": 1, "apart": True}
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -211,23 +255,23 @@ CONTRAST = """(page) => {
     return (Math.max(x, y) + .05) / (Math.min(x, y) + .05);
   };
   return {
-    words: ["h1", "dt", ".tiles small", ".level", "td"].map((query) => of(query, "color")),
+    words: ["h1", "dt", ".tiles small", ".level", "td", ".ticks span", ".name + .said"].map((one) => of(one, "color")),
     bars: [1, 2, 3].map((n) => of("path.s" + n, "fill")),
+    lines: [".line", ".dot"].map((one) => of(one, "borderTopColor")),
   };
 }"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everything_can_be_read(tmp_path, scheme):
-    """In light and dark, words stand out from the paper by 4.5 to 1 at least, and bars by 3 to 1."""
-    written = (
-        spring().to_html().replace("screen and (prefers-color-scheme: dark)", "all" if scheme == "dark" else "print")
-    )
+    """In light and dark, words stand out from the paper by 4.5 to 1 at least, bars and lines by 3 to 1."""
+    written = attrs.evolve(spring(), ab=variants("AB")).to_html()
+    written = written.replace("screen and (prefers-color-scheme: dark)", "all" if scheme == "dark" else "print")
 
     found, _ = visit(written, tmp_path, ask=CONTRAST)
 
     assert min(found["asked"]["words"]) >= 4.5
-    assert min(found["asked"]["bars"]) >= 3
+    assert min(found["asked"]["bars"] + found["asked"]["lines"]) >= 3
 
 
 def test_a_notebook_around_decides_the_colours(tmp_path):

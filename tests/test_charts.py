@@ -15,7 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import campaignkit as ck
-from campaignkit.charts import PALETTE, Bar, Bars, altair_chart, bar_label, compared, drawing, line, start_of, unit_of
+from campaignkit.charts import (
+    PALETTE,
+    Bar,
+    Bars,
+    Interval,
+    Intervals,
+    altair_chart,
+    bar_label,
+    compared,
+    drawing,
+    interval_chart,
+    line,
+    placed,
+    start_of,
+    unit_of,
+)
 from campaignkit.errors import InvalidValue, MissingExtra
 from campaignkit.models import Message
 from campaignkit.summary import summarize
@@ -142,6 +157,93 @@ def test_the_description_says_what_is_to_be_seen():
     assert str(made) == ""
 
 
+# --- intervals ---------------------------------------------------------------------------------
+
+SHARES = st.floats(-1, 50).map(lambda share: round(share, 6))
+
+
+@st.composite
+def intervals(draw):
+    """Draw rows with intervals, with a number alone, and with nothing."""
+    rows = []
+    for place in range(draw(st.integers(0, 12))):
+        lower, value, upper = sorted(draw(st.tuples(SHARES, SHARES, SHARES)))
+        kept = draw(st.sampled_from([(lower, value, upper), (None, value, None), (None, None, None)]))
+        rows.append(Interval(name=f"row {place}", lower=kept[0], value=kept[1], upper=kept[2], text="said"))
+    return Intervals(title="Lift", rows=tuple(rows))
+
+
+def row(lower, upper):
+    """Return a row with its number in the middle."""
+    return Interval(name="rate", lower=lower, value=(lower + upper) / 2, upper=upper, text="said")
+
+
+@given(intervals())
+def test_intervals_stand_where_their_numbers_are(made):
+    """Every end and every number is where the scale says, or the row has an arrow to where it would be."""
+    drawn = placed(made)
+    span = drawn.high - drawn.low
+
+    assert drawn.low <= 0 <= drawn.high
+    assert drawn.zero == pytest.approx(100 * -drawn.low / span)
+    for place, each in zip(drawn.places, made.rows, strict=True):
+        ends = [100 * (share - drawn.low) / span for share in each.drawn]
+        assert place.before == any(end < -1e-6 for end in ends)
+        assert place.after == any(end > 100 + 1e-6 for end in ends)
+        if each.ends:
+            kept = [min(max(end, 0), 100) for end in ends]
+            assert [place.left, place.left + place.width] == pytest.approx(kept[:2], abs=1e-6)
+        assert (place.dot is None) == (each.value is None or not -1e-6 <= ends[-1] <= 100 + 1e-6)
+
+
+@given(intervals())
+def test_the_scale_of_intervals_has_few_round_numbers(made):
+    """There are two to eight ticks at equal steps from end to end, and one of them is zero, also on a phone."""
+    drawn = placed(made)
+    places = [tick.place for tick in drawn.ticks]
+
+    assert places == pytest.approx([100 * n / (len(places) - 1) for n in range(len(places))])
+    assert 2 <= len(places) <= 8
+    assert [(tick.small, tick.place) for tick in drawn.ticks if tick.text == "0"] == [(True, pytest.approx(drawn.zero))]
+    assert len({tick.text for tick in drawn.ticks}) == len(places)
+
+
+@pytest.mark.parametrize(
+    ("rows", "ticks", "arrows"),
+    [
+        ([(-0.02, 0.59)], ["-20 %", "0", "+20 %", "+40 %", "+60 %"], [(False, False)]),
+        ([(0.05, 0.09)], ["0", "+2 %", "+4 %", "+6 %", "+8 %", "+10 %"], [(False, False)]),
+        ([(-0.004, -0.002)], ["-0.4 %", "-0.3 %", "-0.2 %", "-0.1 %", "0"], [(False, False)]),
+        (
+            [(-0.01, 0.01), (-0.2, 0.4)],
+            ["-20 %", "-10 %", "0", "+10 %", "+20 %", "+30 %", "+40 %"],
+            [(False, False)] * 2,
+        ),
+        ([(-0.1, 0.2), (-0.1, 0.2), (-0.6, 6.0)], None, [(False, False), (False, False), (True, True)]),
+        ([(-0.1, 0.2), (-0.1, 0.2), (3.0, 6.0)], None, [(False, False), (False, False), (False, True)]),
+        ([], ["0", "+10 %"], []),
+    ],
+)
+def test_what_is_far_wider_has_an_arrow(rows, ticks, arrows):
+    """The scale holds the usual interval; one of more than twice its reach, and beyond 50 %, ends in an arrow."""
+    drawn = placed(Intervals(title="", rows=tuple(row(*ends) for ends in rows)))
+
+    assert [(place.before, place.after) for place in drawn.places] == arrows
+    assert ticks is None or [tick.text for tick in drawn.ticks] == ticks
+
+
+def test_the_description_of_intervals_says_what_is_to_be_seen():
+    """Who cannot see the picture is told how many intervals lie on which side of zero, and where the numbers are."""
+    rows = (row(-0.1, 0.1), row(0.1, 0.2), row(0, 0.2), row(-0.3, -0.1), Interval(name="x", text="nobody"))
+    made = Intervals(title="Lift", rows=rows)
+
+    assert made.description == (
+        "5 rows, 4 with an interval: 1 wholly above zero, 1 wholly below, 2 with zero inside."
+        " The table beside has every number."
+    )
+    assert str(made) == ""
+
+
 # --- for notebooks -----------------------------------------------------------------------------
 
 MESSAGES = [
@@ -172,6 +274,37 @@ def test_a_chart_of_bars_has_every_count(made):
         for name, counts in made.series.items()
         for begin, count in zip(made.starts, counts, strict=True)
     ]
+
+
+@given(intervals())
+def test_a_chart_of_intervals_has_every_number(made):
+    """In a notebook each row has its ends within the picture, its number, arrows where it goes on, and its text."""
+    drawn = placed(made)
+    rows = values(interval_chart(made))
+
+    def within(share):
+        return None if share is None else min(max(share, drawn.low), drawn.high)
+
+    assert [(each["name"], each["lower"], each["upper"], each["text"]) for each in rows] == [
+        (each.name, *map(within, each.ends or (None, None)), each.text) for each in made.rows
+    ]
+    for each, place in zip(rows, drawn.places, strict=True):
+        assert each["value"] == (None if place.dot is None else place.row.value)
+        assert (each["left"], each["right"]) == (
+            drawn.low if place.before else None,
+            drawn.high if place.after else None,
+        )
+
+
+def test_a_chart_of_intervals_is_drawn_as_svg():
+    """Vega-Lite takes it without a warning; rows of groups are called by both, and of many the first are shown."""
+    rows = [Interval(name="B", value=0.25, lower=-0.01, upper=9, text="+25.0 %", group=f"rate {n}") for n in range(45)]
+
+    chart = interval_chart(Intervals(title="Lift", rows=tuple(rows)))
+
+    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    assert {"rate 0, B", "+25.0 %", "Lift; 5 more are left out"} <= {*re.findall(">([^<]+)<", svg)}
+    assert len(values(chart)) == 40
 
 
 def test_a_summary_as_a_chart():

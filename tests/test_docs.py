@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import campaignkit as ck
-from campaignkit import testing, tracker, web
+from campaignkit import ab, testing, tracker, web
 from campaignkit.backends import carriers, storage
 from campaignkit.cells import PEOPLE_COUNTS
 from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES
@@ -175,10 +175,12 @@ def test_reference_has_every_public_name_once():
         (storage, "storage.md"),
         (tracker, "storage.md"),
         (web, "storage.md"),
+        (ab, "../api.md"),
+        (ab.stats, "../api.md"),
     ],
 )
 def test_reference_has_every_name_of_a_package(package, page):
-    """The pages of carriers and of tracking list the public names of their packages, each once."""
+    """The pages of the reference list the public names of their packages, each once."""
     text = (DOCS / "reference" / page).read_text("utf-8")
     named = re.findall(rf"^::: {re.escape(package.__name__)}\.(\w+)$", text, re.MULTILINE)
 

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaignkit import mail
+from campaignkit.ab import compare
 from campaignkit.display import Section, Table
 from campaignkit.errors import InvalidValue
 from campaignkit.exports import LOG_COLUMNS
@@ -402,6 +403,19 @@ def test_parts_a_mail_cannot_show_are_left_out():
     assert "n 1reason because because because" in text
     assert "Named" in text
     assert "… and 3 more." in text
+
+
+def test_a_test_of_texts_is_its_tables():
+    """Of a comparison the mail has sentences and tables, each row below what it is of; no picture."""
+    counts = {"a": {"sent": 900, "clicked": 50, "hard": 9}, "b": {"sent": 900, "clicked": 70, "hard": 9}}
+    test = compare(counts, metrics=["click_rate", "hard_bounce_rate"])
+
+    found = Elements(page_of(read_back(Report.of(MESSAGES, ab=test))))
+
+    assert found.open == []
+    for text in ("A/B test", "5.6 %4.2 to 7.2 %", "b against a", "Metric Click rateLift +40.0 % -1.4 to +98.9 %"):
+        assert text in found.text
+    assert "Lift against a" not in found.text
 
 
 # --- large logs --------------------------------------------------------------------------------

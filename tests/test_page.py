@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import campaignkit as ck
 from campaignkit import page as page_room
+from campaignkit.ab import compare
+from campaignkit.charts import Interval, Intervals
 from campaignkit.display import Entry, Facts, Section, Table, Tile, Tiles
 from campaignkit.errors import MissingExtra
 from campaignkit.logs import Log
@@ -277,11 +279,11 @@ def test_the_chart_has_its_numbers_beside_it(example):
 
 def test_colours_are_variables():
     """Light, dark, print and the notebook around decide colours: the style names each once for light, once for dark."""
-    style = "".join(Reader(page("x", [])).styles)
+    style = "".join(Reader(page("x", [Section("a", "", [LIFTS])])).styles)
 
     assert re.findall(r"prefers-color-scheme: (\w+)", style) == ["dark"]
     assert "@media print" in style
-    used = set(re.findall(r"var\((--[a-z0-9]+)\)", style)) - {"--gutter"}
+    used = set(re.findall(r"var\((--[a-z0-9]+)\)", style)) - {"--gutter", "--zero", "--step"}
     assert used <= set(re.findall(r"(--[a-z0-9]+):", style))
     outside = re.sub(r"--[a-z0-9]+:[^;]*;", "", style)
     assert re.findall(r"#[0-9a-fA-F]{3,6}\b", outside) == []
@@ -289,7 +291,8 @@ def test_colours_are_variables():
 
 def test_a_piece_for_a_notebook_keeps_to_itself(example):
     """In a notebook nothing is styled but what stands in the piece, and it takes on the colours around it."""
-    written = example._repr_html_()
+    test = compare({each: {"sent": 900, "clicked": 50} for each in "ab"})
+    written = attrs.evolve(example, ab=test)._repr_html_()
     found = Reader(written)
     style = re.sub(r"/\*.*?\*/", "", "".join(found.styles), flags=re.DOTALL)
     rules = [rule.strip() for rule in re.findall(r"([^{}]+)\{", style) if not rule.strip().startswith("@")]
@@ -322,6 +325,59 @@ def test_what_a_part_may_be():
     expected = ["A sentence.", "name", "value", "Sent", "20", "of 30", "sent", "40 parts", "As a table", "a", "1"]
     assert [each for each in text if each in expected] == expected
     assert {"of 2", "… and more."} <= {*text}
+
+
+LIFTS = Intervals(
+    title="Lift",
+    rows=(
+        Interval(name="B", group="Click rate", lower=-0.01, value=0.25, upper=0.58, text="+25.0 %"),
+        Interval(name="C", group="Click rate", lower=-0.1, value=0.2, upper=0.5, text="+20.0 %"),
+        Interval(name="B", group="Opt outs", lower=-0.5, value=0.4, upper=9.0, text="+40.0 %"),
+        Interval(name="C", group="Opt outs", text="nobody of A did it"),
+    ),
+)
+
+
+def test_intervals_by_hand():
+    """Each interval has a line from end to end and a dot, arrows where it goes on, and words where there is none."""
+    found = Reader(page("x", [Section("ab", "A/B test", [LIFTS])]))
+    classes = [value for _, name, value in found.attributes if name == "class"]
+
+    assert [classes.count(name) for name in ("group", "row", "line", "dot", "before", "after")] == [2, 5, 3, 3, 1, 1]
+    styles = [value for _, name, value in found.attributes if name == "style"]
+    assert styles[:4] == [
+        "--zero:25.0%;--step:25.0%",
+        "left:23.75%;width:73.75%",
+        "left:56.25%",
+        "left:12.5%;width:75.0%",
+    ]
+    assert [text for text in found.text if text in {"Lift", "Click rate", "Opt outs", "nobody of A did it"}] == [
+        "Lift",
+        "Click rate",
+        "Opt outs",
+        "nobody of A did it",
+    ]
+    assert ("figure", "aria-label", f"Lift. {LIFTS.description}") in found.attributes
+    assert ("figure", "role", "img") in found.attributes
+
+
+def test_only_who_has_intervals_has_their_style():
+    """A page without intervals is as it was without them: it has not a byte of their style."""
+    plain, drawn = (page("x", [Section("a", "", parts)]) for parts in ([], [LIFTS]))
+
+    assert "intervals" not in plain
+    assert ".ck figure.intervals" in drawn
+    assert ".ck.ck.ck figure.intervals" in block("x", [Section("a", "", [LIFTS])])
+
+
+def test_a_piece_without_a_title_has_no_heading_of_its_own():
+    """In a notebook, sections that say themselves what they are of begin at the top, without an empty heading."""
+    untitled, titled = (block(title, [Section("a", "A/B test", [])]) for title in ("", "x"))
+
+    assert (Reader(untitled).elements["h1"], Reader(untitled).elements["header"]) == (0, 0)
+    assert '<section style="margin-top:0">' in untitled
+    assert (Reader(titled).elements["h1"], Reader(titled).elements["header"]) == (1, 1)
+    assert "<section>" in titled
 
 
 def test_text_is_cut_and_says_so():

@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from campaignkit.ab import compare
 from campaignkit.errors import InvalidColumn, InvalidRow, InvalidValue
 from campaignkit.logs import Log
 from campaignkit.models import Click, Keyword, Message, OptOut, Reply
@@ -415,6 +416,48 @@ def test_the_page_is_written_whole(tmp_path):
     assert made.to_html(tmp_path / "report.html") == (tmp_path / "report.html").read_text("utf-8")
     assert made.to_html(str(tmp_path / "report.html")) == made.to_html()
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+# --- a test of texts ---------------------------------------------------------------------------
+
+TEST = compare({"a": {"sent": 900, "clicked": 50}, "b": {"sent": 900, "clicked": 70}}, metrics=["click_rate"])
+
+
+def test_a_report_has_its_test():
+    """A comparison stands after the groups, as text, as a section of page and notebook, and as rows of the JSON."""
+    report = Report.of(LOG, ab=TEST)
+
+    keys = [section.key for section in report.sections()]
+    assert keys[keys.index("ab") - 1] == "groups-by-list_id"
+    assert f"A/B test\n--------\n{TEST}\n\nOpt-outs" in report.to_text()
+    assert '<section id="ab">' in report.to_html()
+    assert "b against a" in report._repr_html_()
+    assert json.loads(report.to_json())["ab"] == TEST.to_dicts()
+
+
+def test_a_report_without_a_test():
+    """Where no comparison is given there is no section of one, and no rows."""
+    report = Report.of(LOG)
+
+    assert "ab" not in {section.key for section in report.sections()}
+    assert report.to_dict()["ab"] == []
+
+
+def test_the_test_has_the_clock_of_the_report():
+    """A comparison says when it was true by the clock of the report."""
+    rows = [{"status": "sent", "variant": each, "sent_at": NOON, "clicks": 1} for each in "ab"]
+
+    text = Report.of(rows, ab=compare(rows, window="1h"), zone="Asia/Tokyo").to_text()
+
+    assert "as of 2026-11-21 21:00 JST." in text.partition("A/B test")[2]
+
+
+def test_what_is_no_comparison():
+    """Anything else in its place is refused, with what to give."""
+    with pytest.raises(
+        InvalidValue, match=r"^ab is 'variant': give a comparison, as campaignkit\.ab\.compare returns it$"
+    ):
+        Report.of(LOG, ab="variant")
 
 
 # --- JSON --------------------------------------------------------------------------------------

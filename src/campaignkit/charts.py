@@ -1,17 +1,19 @@
-"""Pictures of a summary's numbers: bars over time for pages, Altair charts for notebooks.
+"""Pictures of numbers: bars over time and intervals for pages, Altair charts for notebooks.
 
-    counts ──► Bars ──► drawing(): paths of an SVG that the page puts into its own colours
-                 └────► altair_chart(), which notebooks show and hosts may go on with
+    counts ─────► Bars ───────► drawing(): paths of an SVG that the page puts into its own colours
+                   └──────────► altair_chart(), which notebooks show and hosts may go on with
+    estimates ──► Intervals ──► placed(): where lines begin and end, for the page
+                   └──────────► interval_chart()
 
-They are made of counts and rates, never of messages. A page draws its bars itself, because
-a picture that is only shrunk for a phone cannot be read there: the bars stretch, the words
+They are made of counts and rates, never of messages. A page draws them itself, because a
+picture that is only shrunk for a phone cannot be read there: bars and lines stretch, the words
 beside them keep their size. It also takes a thousandth of the time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal
 
@@ -28,6 +30,9 @@ PALETTE: Final = ("#2b7bba", "#d5602b", "#8c939b")
 
 MOST_BARS: Final = 100
 _MOST_TICKS: Final = 7
+_MOST_STEPS: Final = 6
+_NEAR: Final = 0.5  # an interval within 50 % of zero is never too wide for its picture
+_ROUNDING: Final = 1e-9
 _MOST_GROUPS: Final = 40
 _GROUP_HEIGHT: Final = 26
 _WIDTH: Final = 560
@@ -205,6 +210,155 @@ def _levels(most: int) -> tuple[int, tuple[Tick, ...]]:
     return top, tuple(Tick(place=100 * n / top, text=f"{n:,}") for n in range(step, top + 1, step))
 
 
+# --- intervals ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Interval:
+    """One number with its interval; all three are shares: 0.2 is 20 %.
+
+    Attributes:
+        name: what it is of.
+        lower: where the interval begins; None where there is none.
+        value: the number; None where there is none.
+        upper: where the interval ends.
+        text: what stands beside: the numbers, or why there are none.
+        group: the heading it stands under, that of the row before or a new one.
+    """
+
+    name: str
+    lower: float | None = None
+    value: float | None = None
+    upper: float | None = None
+    text: str
+    group: str = ""
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Where the interval begins and ends, if it has both."""
+        return None if self.lower is None or self.upper is None else (self.lower, self.upper)
+
+    @property
+    def drawn(self) -> tuple[float, ...]:
+        """What of it can be drawn: its number, its ends, or nothing."""
+        return (*(self.ends or ()), *(() if self.value is None else (self.value,)))
+
+    @property
+    def reach(self) -> float:
+        """How far from zero it goes."""
+        return max(map(abs, self.drawn), default=0.0)
+
+
+@attrs.frozen(kw_only=True)
+class Intervals:
+    """Numbers with their intervals on both sides of zero, a row each.
+
+    Attributes:
+        title: what they are.
+        rows: in the order of reading.
+    """
+
+    kind: ClassVar[str] = "intervals"
+
+    title: str
+    rows: tuple[Interval, ...]
+
+    def __str__(self) -> str:
+        """Return nothing: as text the numbers stand in the table beside."""
+        return ""
+
+    @property
+    def description(self) -> str:
+        """What somebody who cannot see it has to know."""
+        ends = [row.ends for row in self.rows if row.ends]
+        above, below = sum(lower > 0 for lower, _ in ends), sum(upper < 0 for _, upper in ends)
+        return (
+            f"{len(self.rows):,} rows, {len(ends):,} with an interval: {above:,} wholly above zero, {below:,} wholly"
+            f" below, {len(ends) - above - below:,} with zero inside. The table beside has every number."
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """One interval as geometry, in percent of the width.
+
+    Attributes:
+        row: what is drawn.
+        left: where its line begins; None where there is no interval.
+        width: how long the line is.
+        dot: where its number stands; None where there is none, or none within the picture.
+        before: something of it lies further to the left than the picture goes.
+        after: something of it lies further to the right.
+    """
+
+    row: Interval
+    left: float | None
+    width: float
+    dot: float | None
+    before: bool
+    after: bool
+
+
+@attrs.frozen(kw_only=True)
+class Placing:
+    """Intervals as geometry: what share each end of the picture is, and where zero, the rows and the ticks stand."""
+
+    low: float
+    high: float
+    zero: float
+    places: tuple[Place, ...]
+    ticks: tuple[Tick, ...]
+
+
+def placed(intervals: Intervals) -> Placing:
+    """Return where everything stands; what is far wider than the others ends in an arrow.
+
+    >>> rows = [Interval(name="", lower=-0.1, value=0.1, upper=upper, text="") for upper in (0.3, 0.3, 9)]
+    >>> found = placed(Intervals(title="", rows=tuple(rows)))
+    >>> [(place.left, place.width, place.dot, place.after) for place in found.places]
+    [(0.0, 100.0, 50.0, False), (0.0, 100.0, 50.0, False), (0.0, 100.0, 50.0, True)]
+    """
+    first, last, step = _scale(intervals.rows)
+    count, low, high = last - first, first * step, last * step
+    return Placing(
+        low=low,
+        high=high,
+        zero=100 * -first / count,
+        places=tuple(_placed(row, low, high) for row in intervals.rows),
+        ticks=tuple(
+            Tick(place=100 * (n - first) / count, text=f"{100 * n * step:+g} %" if n else "0", small=n % 2 == 0)
+            for n in range(first, last + 1)
+        ),
+    )
+
+
+def _placed(row: Interval, low: float, high: float) -> Place:
+    def place(share: float) -> float:
+        return 100 * (min(max(share, low), high) - low) / (high - low)
+
+    ends, value = row.ends, row.value
+    return Place(
+        row=row,
+        left=None if ends is None else place(ends[0]),
+        width=0.0 if ends is None else place(ends[1]) - place(ends[0]),
+        dot=None if value is None or not low - _ROUNDING <= value <= high + _ROUNDING else place(value),
+        before=any(share < low - _ROUNDING for share in row.drawn),
+        after=any(share > high + _ROUNDING for share in row.drawn),
+    )
+
+
+def _scale(rows: Iterable[Interval]) -> tuple[int, int, float]:
+    """Return between which multiples of which round number everything stands but what is far wider; zero is inside."""
+    reaches = sorted(row.reach for row in rows if row.drawn)
+    limit = max(_NEAR, 2 * reaches[len(reaches) // 2]) if reaches else _NEAR
+    shown = [0.0, *(share for row in rows if row.reach <= limit for share in row.drawn)]
+    span = max(shown) - min(shown) or _NEAR
+    power = 10.0 ** math.floor(math.log10(span / _MOST_STEPS))
+    step = next(each * power for each in (1, 2, 5, 10) if span <= each * power * _MOST_STEPS)
+    first, last = math.floor(min(shown) / step), math.ceil(max(shown) / step)
+    return first, max(last, first + 1), step
+
+
 # --- for notebooks -----------------------------------------------------------------------------
 
 
@@ -250,7 +404,10 @@ def compared(title: str, bars: Sequence[Bar]) -> Any:
     """Return things compared as an Altair chart: a bar and its number each, in the order given."""
     alt = _altair()
     shown = bars[:_MOST_GROUPS]
-    values = [{"name": name, "value": bar.value, "text": bar.text, "color": bar.color} for name, bar in _named(shown)]
+    values = [
+        {"name": name, "value": bar.value, "text": bar.text, "color": bar.color}
+        for name, bar in zip(_named(bar.name for bar in shown), shown, strict=True)
+    ]
     base = alt.Chart(alt.Data(values=values)).encode(
         y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=200, grid=False)),
         x=alt.X("value:Q", axis=None),
@@ -262,6 +419,53 @@ def compared(title: str, bars: Sequence[Bar]) -> Any:
     description = "; ".join(f"{visible(bar.name)}: {bar.text}" for bar in shown) + rest
     height = _GROUP_HEIGHT * max(1, len(shown))
     return _themed(alt.layer(marks, numbers).properties(width=_WIDTH, height=height), f"{title}{rest}", description)
+
+
+def interval_chart(intervals: Intervals) -> Any:
+    """Return intervals as an Altair chart, a row each; what is far wider than the others ends in an arrow."""
+    alt = _altair()
+    shown, drawn = intervals.rows[:_MOST_GROUPS], placed(intervals)
+    names = _named(f"{row.group}, {row.name}" if row.group else row.name for row in shown)
+    values = [_charted(name, place, drawn) for name, place in zip(names, drawn.places, strict=False)]
+    base = alt.Chart(alt.Data(values=values)).encode(
+        # In their order by name: rows without an interval would come last, in the order of the layer that has them.
+        y=alt.Y(
+            "name:N", title=None, sort=[each["name"] for each in values], axis=alt.Axis(labelLimit=240, grid=False)
+        ),
+        tooltip=[alt.Tooltip("name:N", title="name"), alt.Tooltip("text:N", title="lift")],
+    )
+    scale = alt.Scale(domain=[drawn.low, drawn.high], nice=False)
+    marked = [drawn.low + tick.place / 100 * (drawn.high - drawn.low) for tick in drawn.ticks]
+    axis = alt.Axis(format="+~%", grid=True, values=[round(share, 6) for share in marked])
+    lines = base.mark_rule(strokeWidth=3, color=PALETTE[0]).encode(
+        x=alt.X("lower:Q", title=None, scale=scale, axis=axis), x2="upper:Q"
+    )
+    dots = base.mark_point(filled=True, size=90, opacity=1, color=PALETTE[0]).encode(x="value:Q")
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=_INK).encode(x="zero:Q")
+    arrows = [
+        base.mark_point(filled=True, size=90, opacity=1, color=PALETTE[0], shape=f"triangle-{side}").encode(
+            x=f"{side}:Q"
+        )
+        for side in ("left", "right")
+    ]
+    numbers = base.mark_text(align="left", color=_INK).encode(x=alt.value(_WIDTH + 10), text="text:N")
+    layers = alt.layer(lines, dots, *arrows, zero, numbers)
+    height = _GROUP_HEIGHT * max(1, len(shown))
+    rest = f"; {len(intervals.rows) - len(shown):,} more are left out" if len(intervals.rows) > len(shown) else ""
+    return _themed(layers.properties(width=_WIDTH, height=height), f"{intervals.title}{rest}", intervals.description)
+
+
+def _charted(name: str, place: Place, drawn: Placing) -> dict[str, Any]:
+    ends = [None if end is None else min(max(end, drawn.low), drawn.high) for end in place.row.ends or (None, None)]
+    return {
+        "name": name,
+        "lower": ends[0],
+        "value": None if place.dot is None else place.row.value,
+        "upper": ends[1],
+        "left": drawn.low if place.before else None,
+        "right": drawn.high if place.after else None,
+        "text": place.row.text,
+    }
 
 
 def line(title: str, points: Sequence[tuple[datetime, float | None, str]], unit: Unit, *, percent: bool) -> Any:
@@ -293,13 +497,13 @@ def _time_axis(alt: Any, unit: Unit, starts: Sequence[datetime]) -> Any:
     return alt.X("at:T", timeUnit=_TIME_UNITS[unit], title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
-def _named(bars: Iterable[Bar]) -> Iterable[tuple[str, Bar]]:
-    """Yield each bar with a name of its own, because bars of one name would be drawn on top of each other."""
+def _named(names: Iterable[str]) -> Iterator[str]:
+    """Yield each name as one of its own, because bars of one name would be drawn on top of each other."""
     met: dict[str, int] = {}
-    for bar in bars:
-        name = visible(bar.name)
+    for each in names:
+        name = visible(each)
         met[name] = met.get(name, 0) + 1
-        yield (name if met[name] == 1 else f"{name} ({met[name]})"), bar
+        yield name if met[name] == 1 else f"{name} ({met[name]})"
 
 
 def _altair() -> Any:

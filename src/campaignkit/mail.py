@@ -30,7 +30,7 @@ MOST_ATTACHED: Final = 10_000_000
 MOST_HTML: Final = 90_000
 """Bytes; Gmail cuts off what comes after about 102 kB."""
 
-_KEPT: Final = frozenset({"head", "tiles", "failures", "definitions"})
+_KEPT: Final = frozenset({"head", "tiles", "failures", "ab", "definitions"})
 _MOST_ROWS: Final = 20
 _LONGEST_CELL: Final = 160
 _SHORT: Final = 12
@@ -199,7 +199,7 @@ def _rows_of(table: Table) -> str:
 
 
 def _blocks(rows: Sequence[Sequence[Entry]], head: Sequence[str]) -> str:
-    """Return each row as a block, short entries in one line and long ones below, as a phone has no room for columns."""
+    """Return each row as a block, short entries in one line and longer ones around it, because phones are narrow."""
     short = [all(len(entry.text) <= _SHORT for entry in column) for column in zip(*rows, strict=True)]
     blocks = []
     for row in rows:
@@ -209,7 +209,8 @@ def _blocks(rows: Sequence[Sequence[Entry]], head: Sequence[str]) -> str:
         ]
         marked = list(zip(named, short, strict=True))
         line = " &nbsp; ".join(f'<span style="white-space:nowrap">{each}</span>' for each, fits in marked if fits)
-        texts = [line, *(each for each, fits in marked if not fits)]
+        first = short.index(True) if any(short) else 0  # what comes before is what the row is of
+        texts = [*named[:first], line, *(each for each, fits in marked[first:] if not fits)]
         blocks.append(f'<div style="{_CELL}">{"<br>".join(filter(None, texts))}</div>')
     return "".join(blocks)
 

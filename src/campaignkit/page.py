@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from campaignkit.charts import drawing
+from campaignkit.charts import Intervals, drawing, placed
 from campaignkit.display import Section, visible
 from campaignkit.errors import MissingExtra
 
@@ -43,23 +43,33 @@ def page(title: str, sections: Sequence[Section]) -> str:
     """
     script = _file("sort.js") if any(_sortable(part) for section in sections for part in section.parts) else ""
     allowed = f"; script-src '{_hash(script)}'" if script else ""
-    return _render(title, sections, whole=True, style=_file("page.css"), script=script, policy=_POLICY + allowed)
+    return _render(title, sections, whole=True, style=_style(sections), script=script, policy=_POLICY + allowed)
 
 
 def block(title: str, sections: Sequence[Section]) -> str:
     """Return sections as a piece of HTML that keeps its style to itself and takes on the colours around it.
 
+    Args:
+        title: its heading; empty where the sections say what they are of.
+        sections: in their order.
+
     Raises:
         MissingExtra: jinja2 is not installed.
     """
     # Said thrice, the class outweighs the rules that a notebook has for tables of its own.
-    return _render(title, sections, whole=False, style=_file("page.css").replace(".ck", ".ck.ck.ck"))
+    return _render(title, sections, whole=False, style=_style(sections).replace(".ck", ".ck.ck.ck"))
 
 
 def _render(title: str, sections: Sequence[Section], *, style: str, script: str = "", **how: Any) -> str:
     markup = _markup()
     ours = {"style": markup(style), "script": markup(script)}
     return _template().render(title=title, sections=sections, **ours, **how)
+
+
+def _style(sections: Sequence[Section]) -> str:
+    """Return the style sheet, with that of intervals where there are any."""
+    drawn = any(getattr(part, "kind", "") == "intervals" for section in sections for part in section.parts)
+    return "\n".join(map(_file, ("page.css", "intervals.css") if drawn else ("page.css",)))
 
 
 def _sortable(part: Any) -> bool:
@@ -85,14 +95,19 @@ def _markup() -> type[Markup]:
 
 
 @functools.cache
-def _template() -> Template:
+def _template(name: str = "page.html.jinja") -> Template:
     try:
         import jinja2  # noqa: PLC0415 - only HTML needs it
     except ImportError:
         raise MissingExtra("jinja2", "report", "HTML") from None
     rules = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    rules.filters |= {"drawing": drawing, "plain": _plain, "shown": _shown}
-    return rules.from_string(_file("page.html.jinja"))
+    rules.filters |= {"drawing": drawing, "intervals": _intervals, "placed": placed, "plain": _plain, "shown": _shown}
+    return rules.from_string(_file(name))
+
+
+def _intervals(part: Intervals) -> Markup:
+    """Return intervals as HTML, by a template that is read only where there are any."""
+    return _markup()(_template("intervals.html.jinja").render(part=part))
 
 
 def _plain(text: str, most: int = _MOST_SHOWN) -> str:

@@ -9,11 +9,11 @@ side by side, and says under which definitions they were made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import attrs
 
@@ -21,7 +21,7 @@ from campaignkit import sections
 from campaignkit.cells import People, Tally
 from campaignkit.charts import Unit, altair_chart
 from campaignkit.display import Facts, Section, html_text, visible
-from campaignkit.errors import MissingExtra
+from campaignkit.errors import InvalidValue, MissingExtra, shown
 from campaignkit.exports import (
     LOG_COLUMNS,
     Row,
@@ -44,10 +44,14 @@ from campaignkit.review import Account, Health, Progress, health, progress
 from campaignkit.summary import Rows, Summaries, Summary, rate_dict
 from campaignkit.survey import MOST_GROUPS, Survey, first_of, survey
 
+if TYPE_CHECKING:
+    from campaignkit.ab.evidence import Evidence
+
 _RULE: Final = 78
 # What text has of what a page has, in its own order: there the numbers come first, because it has no tiles.
 _TEXT: Final = (
-    *("numbers", "failures", "skipped", "groups", "accounts", "opt-outs", "replies", "progress", "health", "errors"),
+    *("numbers", "failures", "skipped", "groups", "ab", "accounts", "opt-outs", "replies", "progress", "health"),
+    "errors",
 )
 _NOT_IN_NOTEBOOKS: Final = frozenset({"progress", "numbers", "log", "definitions"})
 
@@ -75,6 +79,7 @@ class Report:
         span: the first and the last sending.
         zone: whose clock is shown.
         reading: ``columns``, ``carrier`` and ``timezone`` that ``messages`` are read by.
+        ab: the variants of a test side by side.
     """
 
     title: str
@@ -95,6 +100,7 @@ class Report:
     span: tuple[datetime, datetime] | None = None
     zone: str = "UTC"
     reading: Mapping[str, Any] = attrs.field(factory=dict)
+    ab: Evidence | None = None
 
     @classmethod
     def of(
@@ -114,6 +120,7 @@ class Report:
         people: str | People | None = None,
         as_of: datetime | None = None,
         timezone: str | None = None,
+        ab: Evidence | None = None,
     ) -> Report:
         """Return the report of whatever `summarize` takes: a `Log`, messages, mappings, any frame.
 
@@ -133,15 +140,17 @@ class Report:
             people: the column that tells people apart, to count them too.
             as_of: when this is true; by default the latest moment in the data, events included.
             timezone: the zone of naive moments.
+            ab: a test of texts, what `campaignkit.ab.compare` gives of these messages.
 
         Raises:
-            InvalidValue: as `summarize` does, or ``zone`` is none.
+            InvalidValue: as `summarize` does, ``zone`` is none, or ``ab`` no comparison.
 
         >>> report = Report.of([{"status": "delivered", "variant": v} for v in "aab"])
         >>> list(report.groups), report.summary.counts.delivered
         (['variant'], 3)
         """
         chosen = get_profile(profile)
+        _check_comparison(ab)
         log = rows if isinstance(rows, Log) else Log()
         seen = survey(
             rows,
@@ -174,6 +183,7 @@ class Report:
             span=seen.span,
             zone=zone,
             reading=seen.reading,
+            ab=ab,
         )
 
     def __repr__(self) -> str:
@@ -193,6 +203,7 @@ class Report:
             sections.failures(summary),
             sections.health(self.health),
             *(sections.groups(column, groups) for column, groups in self.groups.items()),
+            self._ab(zone),
             sections.accounts(self.accounts),
             sections.skipped(summary),
             sections.opt_outs(summary, self.opt_outs, clock),
@@ -211,6 +222,13 @@ class Report:
             sections.definitions(summary, self.notes),
         )
         return tuple(section for section in found if section is not None)
+
+    def _ab(self, zone: tzinfo) -> Section | None:
+        if self.ab is None:
+            return None
+        from campaignkit.ab.showing import section  # noqa: PLC0415 - most reports are of no test
+
+        return section(self.ab, zone)
 
     def to_text(self) -> str:
         """Return the report as plain text, 80 columns where the data allows."""
@@ -266,6 +284,7 @@ class Report:
                 column: [{"group": _plain(key), **summary.to_dict()} for key, summary in groups.items()]
                 for column, groups in self.groups.items()
             },
+            "ab": self._ab_rows(),
             "progress": {name: rate_dict(rate) for name, rate in self.progress.rates().items()},
             "health": {
                 "band": self.health.band and self.health.band.value,
@@ -277,6 +296,13 @@ class Report:
             "errors": list(self.errors),
             "notes": list(self.notes),
         }
+
+    def _ab_rows(self) -> list[dict[str, Any]]:
+        if self.ab is None:
+            return []
+        from campaignkit.ab.showing import rows  # noqa: PLC0415 - the same
+
+        return rows(self.ab)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return `to_dict` as JSON text; with a path, also write it there, its manifest beside it."""
@@ -357,6 +383,15 @@ _JOINED: Final[Mapping[str, str]] = {
     "unattributed": "replies, clicks or orders belong to no message here",
     "unmatched": "messages went to numbers that the audience does not have",
 }
+
+
+def _check_comparison(ab: object) -> None:
+    if ab is None:
+        return
+    from campaignkit.ab.evidence import Evidence  # noqa: PLC0415 - most reports are of no test
+
+    if not isinstance(ab, Evidence):
+        raise InvalidValue(f"ab is {shown(ab)}: give a comparison, as campaignkit.ab.compare returns it")
 
 
 def _notes(log: Log, seen: Survey) -> Iterator[str]:
