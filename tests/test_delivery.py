@@ -108,6 +108,7 @@ def test_a_taken_attempt_is_a_queued_fact(bag, policy, taken):
     assert shown == name_of(state.status, state.error_code)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("statuses", "places", "count"),
     [

@@ -7,6 +7,7 @@ import itertools
 import json
 import types
 from collections import Counter, namedtuple
+from decimal import Decimal
 
 import attrs
 import narwhals as nw
@@ -169,15 +170,39 @@ def test_every_engine_gives_the_table_of_messages(engine, rows, by, person):
     assert expected == tally(MAKERS[engine](typed(rows)), by=by, people=person)
 
 
+def one_of_each(place, status):
+    """Return a row of a campaign in which every column that groups holds several values, and nothing."""
+    night, skipped = CLOCK_CHANGES[place % 2], status == Status.SKIPPED
+    sent_at = None if skipped or place % 5 == 0 else night + dt.timedelta(minutes=17 * place)
+    return {
+        "status": status,
+        "campaign_id": ["spring", "summer"][place % 2],
+        "contact_id": "abc"[place % 3],
+        "variant": [None, "a", "b"][place % 3],
+        "carrier": "twilio",
+        "error_code": None if skipped else [None, "30003", "30005"][place % 3],
+        "skip_reason": "quiet_hours" if skipped else None,
+        "sent_at": sent_at,
+        "delivered_at": None if place % 4 == 0 else night + dt.timedelta(minutes=17 * place, milliseconds=1500),
+        "last_event_at": night,
+        "currency": ["EUR", "USD"][place % 2],
+        **dict.fromkeys(COUNT_COLUMNS, place % 3),
+        "opted_out": place % 7 == 0,
+        **dict.fromkeys(MONEY_COLUMNS, Decimal(7900 * place).scaleb(-6)),
+    }
+
+
+MIXED = [one_of_each(place, status) for place, status in enumerate(STATUSES * 2)]
+
+
+@pytest.mark.no_cover  # engines are slow enough
 @pytest.mark.parametrize("engine", MAKERS)
 @pytest.mark.parametrize("by", BYS)
-@given(rows=campaigns(least=12, most=24))
-@settings(max_examples=1)
-def test_every_engine_groups_alike(engine, by, rows):
+def test_every_engine_groups_alike(engine, by):
     """Each way of grouping is tried on each engine, with people."""
-    expected = tally(messages(rows), by=BYS[by], people="contact_id")
+    expected = tally(messages(MIXED), by=BYS[by], people="contact_id")
 
-    assert expected == tally(MAKERS[engine](typed(rows)), by=BYS[by], people="contact_id")
+    assert expected == tally(MAKERS[engine](typed(MIXED)), by=BYS[by], people="contact_id")
 
 
 step_rows = st.lists(

@@ -161,17 +161,18 @@ MUTANTS = [
 
 
 @pytest.fixture
-def copied(tmp_path):
-    """Return a copy of the package."""
+def copied(tmp_path, postgres_server, monkeypatch):
+    """Return a copy of the package, whose tests share this run's PostgreSQL."""
+    monkeypatch.setenv("CAMPAIGNKIT_TEST_POSTGRES", postgres_server.render_as_string(hide_password=False))
     return shutil.copytree(PACKAGE, tmp_path / "campaignkit", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def run_tests(package, tests):
     """Run tests with a copy of the package; return how pytest ended, and what it said."""
     path = os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=line", *tests]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--tb=line", "--assert=plain"]
     ended = subprocess.run(  # noqa: S603 - our own
-        command,
+        [sys.executable, "-m", "pytest", *options, *tests],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # whose imports take longest
         capture_output=True,

@@ -59,6 +59,7 @@ def after(*calls):
     return state(tracker)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("facts", FOUR_FACTS, ids="-".join)
 def test_every_order_of_facts_that_come_twice(facts, soak, say):
     """Every order of three facts told twice each, or of four in a soak: one state."""
@@ -71,6 +72,7 @@ def test_every_order_of_facts_that_come_twice(facts, soak, say):
     say(f"{len(orders)} orders of {len(told)} facts told twice: 1 state")
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("facts", FOUR_FACTS, ids="-".join)
 def test_every_order_of_four_facts_and_every_way_to_group_them(facts, say):
     """All 24 orders, in one to four calls each: one state."""
@@ -83,6 +85,7 @@ def test_every_order_of_four_facts_and_every_way_to_group_them(facts, say):
     say(f"{many} orders and groupings of 4 facts: 1 state")
 
 
+@pytest.mark.no_cover
 def test_stories_at_random(soak, say):
     """Messages recorded and submitted before, between and after what comes back: as in order and once."""
     many = 0
