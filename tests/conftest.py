@@ -1,12 +1,16 @@
 """Fixtures of all tests."""
 
 import pytest
+from hypothesis import settings
 
 from campaignkit.backends.storage import MemoryStorage, SqlStorage
 from databases import postgres_server, postgres_url
 from examples_of_docs import load_module
 
 __all__ = ["load_module", "postgres_server", "postgres_url"]
+
+settings.register_profile("untimed", settings.default, deadline=None)  # no test of ours depends on the clock
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(trylast=True)  # after Hypothesis has marked its own

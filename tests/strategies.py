@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from campaignkit.models import (
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from campaignkit.live import Event
-
-settings.register_profile("untimed", settings.default, deadline=None)  # no test of ours depends on the clock
-settings.load_profile("untimed")
 
 NOON: Final = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 """The moment that a fact's times count from, in seconds."""

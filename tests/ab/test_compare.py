@@ -287,6 +287,14 @@ REFUSED = {
         "window= needs to know when messages were sent",
     ),
     "not measured": (lambda: ab.compare(COUNTS, metrics=["reply_rate"])["reply_rate"], "reply_rate was not measured"),
+    "no revenue": (
+        lambda: ab.compare(ROWS, metrics=["revenue_per_recipient"])["revenue_per_recipient"],
+        "revenue_per_recipient was not measured: no revenue was recorded",
+    ),
+    "no revenue in a frame": (
+        lambda: ab.compare(pl.DataFrame(ROWS), metrics=["revenue_per_recipient"])["revenue_per_recipient"],
+        "revenue_per_recipient was not measured: no revenue was recorded",
+    ),
     "not compared": (lambda: ab.compare(COUNTS)["reply_rat"], "metric is 'reply_rat': not compared here"),
 }
 

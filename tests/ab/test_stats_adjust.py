@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-import strategies  # noqa: F401 - its import tells Hypothesis that no test depends on the clock
 from campaignkit.ab.stats import benjamini_hochberg, bonferroni, hochberg, holm
 from campaignkit.errors import InvalidValue
 

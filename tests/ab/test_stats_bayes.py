@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-import strategies  # noqa: F401 - its import tells Hypothesis that no test depends on the clock
 from campaignkit.ab.stats import beta_binomial
 from campaignkit.errors import InvalidValue
 
@@ -118,6 +117,20 @@ def test_few_people_against_many_are_exact(people, arm):
         chance = float(mpmath.exp(log))
 
     assert beta_binomial([(0, people), arm]).prob_best[0] == pytest.approx(chance, rel=1e-8, abs=1e-300)
+
+
+@pytest.mark.parametrize("people", [1, 12, 40, 900])
+@pytest.mark.parametrize("arm", [(3, 5), (11, 1000), (115_595_281, 223_588_243), (2_723_838, 3_295_006)])
+def test_the_cost_of_few_people_against_many_is_exact(people, arm):
+    """Where everybody of few did it, the cost is known in closed form, however small."""
+    x, n = arm
+    with mpmath.workdps(40):
+        a, b = mpmath.mpf(x + 1), mpmath.mpf(n - x + 1)
+        log = mpmath.loggamma(a + people + 2) - mpmath.loggamma(a)
+        log -= mpmath.loggamma(a + b + people + 2) - mpmath.loggamma(a + b)
+        cost = float(mpmath.exp(log)) / (people + 2)
+
+    assert beta_binomial([(people, people), arm]).expected_loss[0] == pytest.approx(cost, rel=1e-8, abs=1e-300)
 
 
 def fine_sums(counts, prior):

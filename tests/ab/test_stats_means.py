@@ -10,7 +10,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-import strategies  # noqa: F401 - its import tells Hypothesis that no test depends on the clock
 from campaignkit.ab.stats import cuped, welch
 from campaignkit.ab.values import Moments
 from campaignkit.errors import InvalidValue

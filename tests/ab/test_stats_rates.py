@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats as oracle
 from statsmodels.stats import proportion
 
-import strategies  # noqa: F401 - its import tells Hypothesis that no test depends on the clock
 from campaignkit.ab.stats import clopper_pearson, difference, lift, non_inferiority, two_proportion_test, wilson
 from campaignkit.errors import InvalidValue
 

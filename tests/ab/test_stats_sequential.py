@@ -9,7 +9,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-import strategies  # noqa: F401 - its import tells Hypothesis that no test depends on the clock
 from campaignkit.ab.stats import confidence_sequence, confidence_sequence_of, difference, lift, msprt
 from campaignkit.errors import InvalidValue
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from statsmodels.stats import power as oracle
 from statsmodels.stats.proportion import power_proportions_2indep
 
-import strategies  # noqa: F401 - its import tells Hypothesis that no test depends on the clock
 from campaignkit.ab.stats import detectable, power, sample_size
 from campaignkit.errors import InvalidValue
 

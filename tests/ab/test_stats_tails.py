@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-import strategies  # noqa: F401 - its import tells Hypothesis that no test depends on the clock
 from campaignkit.ab.stats.calculus import rule, stirling_rest
 from campaignkit.ab.stats.logodds import LogOddsBeta
 from campaignkit.ab.stats.tails import (
@@ -87,6 +86,15 @@ def test_normal_tail_and_quantile_are_exact():
         assert normal_tail(z) == pytest.approx(exact, rel=1e-12, abs=0)
     for tail in TAILS:
         assert normal_tail(normal_quantile(tail)) == pytest.approx(tail, rel=1e-12, abs=0)
+
+
+def test_sides_of_a_p_value():
+    """A large statistic speaks for larger, and against smaller."""
+    assert t_p_value(2.0, 10, "larger") == pytest.approx(stats.t.sf(2, 10))
+    assert t_p_value(2.0, 10, "smaller") == pytest.approx(stats.t.cdf(2, 10))
+    assert t_p_value(2.0, 10, "two-sided") == pytest.approx(2 * stats.t.sf(2, 10))
+    assert normal_p_value(2.0, "larger") == pytest.approx(stats.norm.sf(2))
+    assert normal_p_value(2.0, "smaller") == pytest.approx(stats.norm.cdf(2))
 
 
 @given(st.floats(-30, 30), st.sampled_from(DEGREES))

@@ -206,12 +206,14 @@ def compare(
     +25%, P(B is best) 0.970
     """
     span, chosen = parse_span("window", window), get_profile(profile)
+    if metrics is not None and not isinstance(metrics, str | Mapping):
+        metrics = tuple(metrics)
     groups = tuple(split.counts) if split else ()
     tables = {"replies": replies, "clicks": clicks, "opt_outs": opt_outs, "orders": orders}
     events = {kind: table for kind, table in tables.items() if table is not None}
     if isinstance(data, Mapping):
         _check_final(span, events, metrics)
-        found = from_groups(data, _names(metrics), chosen)
+        found = from_groups(data, metrics, chosen)
     else:
         reading = Reading(
             variant=variant,
@@ -238,10 +240,6 @@ def compare(
         prior=prior,
         before=before is not None,
     )
-
-
-def _names(metrics: Iterable[str] | Mapping[str, str] | None) -> Iterable[str] | None:
-    return None if metrics is None else metrics
 
 
 def _check_final(window: timedelta | None, events: Mapping[str, Any], metrics: object) -> None:

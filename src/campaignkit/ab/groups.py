@@ -38,14 +38,11 @@ def from_groups(data: Mapping[Any, Any], metrics: Iterable[str] | None, profile:
         raise InvalidValue(f"the summaries are by {', '.join(data.by)}: group by the variant alone")
     asked = asked_metrics(metrics, profile)
     given = {_arm_name(key): _Given.of(key, value) for key, value in data.items() if key is not None}
-    measured = {name: {} for name in asked}  # type: dict[str, dict[str, Rate]]
-    means: dict[str, dict[str, Moments]] = {}
+    measured: dict[str, dict[str, Rate]] = {name: {} for name, formula in asked.items() if formula is not None}
     for arm, counts in given.items():
         for name, formula in asked.items():
             if formula is not None:
                 measured[name][arm] = counts.rate(name, formula)
-            elif counts.moments is not None:
-                means.setdefault(name, {})[arm] = counts.moments
     groups = {
         stage: {arm: n for arm, counts in given.items() if (n := counts.stage(stage)) is not None} for stage in STAGES
     }
@@ -54,7 +51,7 @@ def from_groups(data: Mapping[Any, Any], metrics: Iterable[str] | None, profile:
     return outcomes_of(
         arms,
         measured,
-        means,
+        {arm: counts.moments for arm, counts in given.items() if counts.moments is not None},
         groups={stage: found for stage, found in groups.items() if len(found) == len(given)},
         asked=metrics,
         as_of=max(moments, default=None),

@@ -63,8 +63,8 @@ def from_rows(
     means, unit = _revenue(kept, found, events.get("orders")) if MEAN in formulas else ({}, "")
     return outcomes_of(
         {arm: found.arm(raw) for raw, arm in found.names.items() if arm not in REST},
-        {**rates, **({MEAN: {}} if MEAN in formulas else {})},
-        {MEAN: means} if means else {},
+        rates,
+        means,
         groups={stage: {arm: found.stage(raw, stage) for raw, arm in found.names.items()} for stage in STAGES},
         asked=metrics,
         first=found.first,
@@ -311,10 +311,10 @@ def _events(kind: str, table: Any, reading: Reading) -> Iterator[tuple[Any, date
 
 
 def _revenue(rows: Any, found: _Counted, orders: Any) -> tuple[dict[str, Moments], str]:
-    """Return the moments of revenue by variant, and its currency.
+    """Return the moments of revenue by variant, and its currency; nothing where there is none.
 
     Raises:
-        InvalidValue: it is in several currencies, or there are no times to tell what was sent.
+        InvalidValue: it is in several currencies.
     """
     reading = found.reading
     if is_frame(rows) and orders is None:
@@ -325,7 +325,9 @@ def _revenue(rows: Any, found: _Counted, orders: Any) -> tuple[dict[str, Moments
         sums, currencies = _revenue_sums(rows, orders, reading)
     if len(currencies) > 1:
         raise InvalidValue(f"revenue is in {' and '.join(sorted(currencies))}: convert it to one currency first")
-    means = {}
+    means: dict[str, Moments] = {}
+    if not currencies:
+        return means, ""
     for raw, arm in found.names.items():
         of_arm = attrs.asdict(sums.get(raw, Sums()))
         if reading.before is None:

@@ -132,22 +132,30 @@ def asked_metrics(metrics: Iterable[str] | None, profile: Profile) -> dict[str, 
 def outcomes_of(
     arms: Mapping[str, Arm],
     rates: Mapping[str, Mapping[str, Rate]],
-    means: Mapping[str, Mapping[str, Moments]],
+    means: Mapping[str, Moments],
     *,
-    asked: object,
+    asked: Iterable[str] | None,
     **rest: Any,
 ) -> Outcomes:
-    """Return the outcomes, what was not measured left out when nobody asked for it."""
-    missing = {}
-    kept: dict[str, Mapping[str, Rate]] = {}
+    """Return the outcomes of what was measured, and why the rest was not; of what nobody asked for, nothing.
+
+    Args:
+        arms: the variants.
+        rates: metric to variant to fraction, also of groups that are no variants.
+        means: variant to moments of the mean.
+        asked: the metrics that somebody asked for, if anybody did.
+        rest: the other fields.
+    """
+    wanted = () if asked is None else tuple(asked)
+    missing, kept = {}, {}
     for name, found in rates.items():
-        of_arms = {arm: found[arm] for arm in arms if arm in found}
+        of_arms = {arm: found[arm] for arm in arms}
         lost = next((rate for rate in of_arms.values() if rate.part is None or rate.whole is None), None)
-        if name == MEAN:
-            if name not in means or means[name].keys() < arms.keys():
-                missing[name] = "no revenue was recorded"
-        elif lost is None:
+        if lost is None:
             kept[name] = of_arms
-        elif asked is not None:
+        elif name in wanted:
             missing[name] = lost.missing or "it was not recorded for every variant"
-    return Outcomes(arms=arms, rates=kept, means=means, missing=missing, **rest)
+    known = {MEAN: {arm: means[arm] for arm in arms}} if means and means.keys() >= arms.keys() else {}
+    if MEAN in wanted and not known:
+        missing[MEAN] = "no revenue was recorded"
+    return Outcomes(arms=arms, rates=kept, means=known, missing=missing, **rest)
