@@ -161,6 +161,29 @@ def test_events_count_within_the_window_of_their_message():
         ab.compare(rows, clicks=[{"contact_id": "c1", "clicked_at": NOON}])
 
 
+@pytest.mark.parametrize("make", [list, pl.DataFrame, pd.DataFrame], ids=["rows", "polars", "pandas"])
+def test_events_may_be_frames_and_without_a_window_all_count(make):
+    """Messages and events in frames give what rows give; a reply that is an opt-out is no reply."""
+    rows = [{name: value for name, value in each.items() if name not in {"clicks", "opted_out"}} for each in ROWS]
+    replies = [
+        {"message_id": "m0", "received_at": minutes(900), "keyword": None},
+        {"message_id": "m0", "received_at": minutes(901), "keyword": None},
+        {"message_id": "m1", "received_at": minutes(902), "keyword": "opt_out"},
+    ]
+    opt_outs = [{"message_id": "m1", "opted_out_at": minutes(902)}]
+    test = ab.compare(
+        make(rows), replies=make(replies), opt_outs=make(opt_outs), metrics=["reply_rate", "opt_out_rate"]
+    )
+    assert fractions(test, "reply_rate") == {"A": (1, 30), "B": (0, 30)}
+    assert fractions(test, "opt_out_rate") == {"A": (0, 30), "B": (1, 30)}
+
+
+def test_a_log_knows_when_it_is_of():
+    """The rows of a log bring their own moment along, which may be later than what messages say."""
+    log = ck.read_log("examples/spring/messages.csv", carrier="twilio").attach(audience="examples/spring/audience.csv")
+    assert ab.compare(log, window="24h").as_of == log.as_of
+
+
 def test_messages_without_a_time_never_mature_and_are_named():
     """What was sent without sent_at has no window; the comparison says how many."""
     rows = [*ROWS, row(60, sent_at=None), row(62, sent_at=None)]
@@ -229,8 +252,21 @@ def test_cost_of_each_variant():
     assert [str(arm.cost["EUR"]) for arm in arms.values()] == ["0.02", "0.04"]
 
 
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame], ids=["polars", "pandas"])
+def test_revenue_in_a_frame_has_windows_too(make):
+    """Only messages whose window has closed bring revenue, in frames as in rows."""
+    rows = [row(place, revenue=Decimal(place), currency="EUR") for place in range(20)]
+    frame = make([{**each, "revenue": float(each["revenue"])} for each in rows])
+    asked = {"window": "5min", "as_of": minutes(15), "metrics": ["revenue_per_recipient"]}
+    assert ab.compare(frame, **asked).outcomes == ab.compare(rows, **asked).outcomes
+
+
 # --- what is refused -------------------------------------------------------------------------------
 
+FLAGS = [
+    {"variant": "A", "clicked": True, "word": "yes", "number": 1},
+    {"variant": "B", "clicked": False, "word": "no", "number": 2},
+]
 REFUSED = {
     "no proportion": (
         lambda: ab.compare(COUNTS, metrics=["click_to_delivered_rate"]),
@@ -295,6 +331,48 @@ REFUSED = {
         lambda: ab.compare(pl.DataFrame(ROWS), metrics=["revenue_per_recipient"])["revenue_per_recipient"],
         "revenue_per_recipient was not measured: no revenue was recorded",
     ),
+    "no mapping": (lambda: ab.compare({"A": 12, "B": 13}), "'A' has 12: give a Summary, or counts like"),
+    "no sent": (lambda: ab.compare({"A": {"clicked": 1}, "B": {"clicked": 2}}), "counts have no 'sent'"),
+    "events of counts": (lambda: ab.compare(COUNTS, clicks=[]), "clicks are for messages: add them to the counts"),
+    "flags of counts": (
+        lambda: ab.compare(COUNTS, metrics={"click_rate": "clicked"}),
+        "metrics= names columns of flags",
+    ),
+    "shares twice": (
+        lambda: ab.compare(COUNTS, shares={"A": 1, "B": 1}, split=ab.split(["a"], salt="s")),
+        "split= says the shares: leave shares= out",
+    ),
+    "contact": (lambda: ab.compare(ROWS, contact="person"), "the messages have no 'person' to tell people apart by"),
+    "contact of a frame": (
+        lambda: ab.compare(pl.DataFrame(ROWS), contact="person"),
+        "the messages have no 'person' to tell people apart by",
+    ),
+    "one of three": (
+        lambda: ab.compare({**COUNTS, "C": COUNTS["B"]})["click_rate"].p_value,
+        r"p_value is of two variants, and here B, C are held against A: use .contrasts\[...\].p_value",
+    ),
+    "no flag column": (
+        lambda: ab.compare(pl.DataFrame(FLAGS), metrics={"c": "clickd"}),
+        "the frame has no 'clickd'; nearest: clicked",
+    ),
+    "flags of text": (
+        lambda: ab.compare(pl.DataFrame(FLAGS), metrics={"c": "word"}),
+        "'word' is String: give true, false, or null",
+    ),
+    "flags of numbers": (
+        lambda: ab.compare(pl.DataFrame(FLAGS), metrics={"c": "number"}),
+        "'number' is 2 in row 1: give true, false, or null",
+    ),
+    "window of flags without times": (
+        lambda: ab.compare(pl.DataFrame(FLAGS), metrics={"c": "clicked"}, window="1h"),
+        "the frame has no 'sent_at', which a window needs",
+    ),
+    "window of flags with naive times": (
+        lambda: ab.compare(
+            pl.DataFrame(FLAGS).with_columns(sent_at=NOON.replace(tzinfo=None)), metrics={"c": "clicked"}, window="1h"
+        ),
+        "a window needs moments with a time zone",
+    ),
     "not compared": (lambda: ab.compare(COUNTS)["reply_rat"], "metric is 'reply_rat': not compared here"),
 }
 
@@ -327,6 +405,38 @@ def test_known_answers_reach_the_public_face():
     assert metric.expected_loss["B"] == pytest.approx(7.562566033850729e-05, rel=1e-6)
     assert metric.estimates["A"].lower == pytest.approx(0.04029175041492176, rel=1e-9)
     assert metric.interval == (contrast.lift.lower, contrast.lift.upper)
+
+
+def test_a_comparison_is_a_mapping_that_is_shown_and_handed_on():
+    """Names are its keys; it is text, HTML, Markdown, rows, a frame, a chart and a section, of the same numbers."""
+    test = ab.compare(COUNTS)
+    assert "click_rate" in test
+    assert "reply_rate" not in test
+    assert len(test) == 4
+    assert repr(test) == "<Comparison: A, B by delivery_rate, click_rate, opt_out_rate, hard_bounce_rate>"
+    assert "+25.0 %" in test.to_html()
+    assert "+25.0 %" in test.to_markdown()
+    assert "+25.0 %" in str(test.sections()[0])
+    assert test.to_frame("polars").rows(named=True) == test.to_dicts()
+    assert test.chart().to_dict()
+
+
+def test_without_what_makes_pages_a_notebook_shows_text(monkeypatch):
+    """Where jinja2 is not installed a notebook shows the text."""
+
+    def missing(*_):
+        raise ck.MissingExtra("jinja2", "report", "HTML")
+
+    monkeypatch.setattr("campaignkit.ab.comparing.block", missing)
+    assert ab.compare(COUNTS)._repr_html_().startswith("<pre>")
+
+
+def test_a_mean_of_one_person_has_no_interval():
+    """Of one person a variant there is a mean, and no interval that may be looked at; the reason says why."""
+    data = {arm: {"sent": 1, "revenue_per_recipient": ab.Moments.of([1.0])} for arm in "AB"}
+    contrast = ab.compare(data, metrics=["revenue_per_recipient"])["revenue_per_recipient"].contrasts["B"]
+    assert contrast.always_valid.lower is None
+    assert contrast.always_valid.missing == "a variance needs two people in each variant"
 
 
 def test_less_is_better_where_it_is():

@@ -227,6 +227,26 @@ def test_a_lost_variant_is_explained():
     assert "Equal shares were assumed" in reason
 
 
+def test_without_odds_nothing_is_sent():
+    """Where nobody bought anything of anybody there are no odds, and the leader is nobody."""
+    nothing = ab.Moments.of([0.0] * 600)
+    data = {arm: {"sent": 600, "revenue_per_recipient": nothing} for arm in "AB"}
+    test = ab.compare(data, metrics=["revenue_per_recipient"])
+    decision = test.decide("revenue_per_recipient")
+    assert (decision.status.value, decision.send) == ("inconclusive", None)
+    assert "There are no odds" in decision.reason
+    assert test.decide("revenue_per_recipient", fallback="control").send == "A"
+    with pytest.raises(ck.InvalidValue, match="it is a mean, and a guardrail holds a proportion"):
+        test.decide("revenue_per_recipient", guardrails={"revenue_per_recipient": ab.Guardrail(max_decrease=0.1)})
+
+
+def test_a_guardrail_of_nobody_says_why():
+    """Where a variant has nobody a guardrail knows nothing, and says so."""
+    data = {"A": {"sent": 600, "clicked": 1, "opted_out": 1}, "B": {"sent": 0, "clicked": 0, "opted_out": 0}}
+    decision = ab.compare(data).decide("click_rate", guardrails=GUARDED, force=True)
+    assert str(decision.guardrails[0]) == "B is not shown to be safe: a variant has nobody in it"
+
+
 REFUSED = {
     "fallback": ({"fallback": "Z"}, "fallback is 'Z': give one of leader, control, A, B"),
     "threshold": ({"prob_best": 95}, "prob_best is 95: give a share between 0 and 1"),

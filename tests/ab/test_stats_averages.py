@@ -90,6 +90,7 @@ def test_what_does_not_vary_has_no_odds():
         assert best_mean([some, few]) is None
         assert why in mean(few).missing
         assert mean(few).lower is None
+    assert (Moments.of([]).mean, Moments.of([1.0, 2.0]).mean) == (None, 1.5)
     assert "nobody" in mean_ratio(Moments.of([]), some).missing
     assert "not above 0" in mean_ratio(Moments.of([0.0, 0.0]), some).missing
     assert "two people" in mean_ratio(Moments.of([1.0]), some).missing
