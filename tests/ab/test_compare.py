@@ -116,6 +116,12 @@ def flag(clicks):
     return None if clicks is None else clicks > 0
 
 
+def test_an_enum_may_have_variants_that_nobody_got():
+    """Of an enum's words only those that are there are variants."""
+    frame = pl.DataFrame(FLAGS * 2, schema_overrides={"variant": pl.Enum(["C", "B", "A"])})
+    assert fractions(ab.compare(frame, metrics={"click_rate": "clicked"}), "click_rate") == {"A": (2, 2), "B": (0, 2)}
+
+
 def test_flags_are_flags():
     """A column that holds anything but true, false and null is refused with its row."""
     with pytest.raises(ck.InvalidColumn, match="clicked is 2 in row 1: give true, false, or null"):

@@ -154,7 +154,7 @@ def flag_sums(frame: Any, metrics: Mapping[str, str], reading: Reading) -> dict[
                 raise InvalidColumn(f"the frame has no {name!r}; nearest: {nearest(name, schema)}")
         flags = {name: _flag(lazy, name, schema[name]) for name in columns}
         variant = nw.col(reading.variant)
-        raws = [raw for (raw,) in collect(lazy.select(variant).unique()).iter_rows()]
+        raws = _values(lazy, reading.variant, schema[reading.variant])
         arms = sorted((raw for raw in raws if plain(raw) is not None), key=str)
         closed = None
         if reading.closed is not None:
@@ -182,7 +182,15 @@ def flag_sums(frame: Any, metrics: Mapping[str, str], reading: Reading) -> dict[
             [row[f"x {place} {metric}"] for metric in every],
         )
         for place, raw in enumerate(arms)
+        if row[f"rows {place}"]
     }
+
+
+def _values(lazy: LazyFrame, name: str, dtype: Any) -> list[Any]:
+    """Return what a column may hold; of an enum without looking, which takes as long as all the sums."""
+    if isinstance(dtype, nw.Enum):
+        return list(dtype.categories)
+    return [value for (value,) in collect(lazy.select(name).unique()).iter_rows()]
 
 
 def _flag(lazy: LazyFrame, name: str, dtype: Any) -> nw.Expr:
