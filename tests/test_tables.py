@@ -322,6 +322,14 @@ def test_a_tally_survives_json(rows, by, person):
     assert table == Tally.from_dict(json.loads(json.dumps(table.to_dict())))
 
 
+def test_a_tally_of_everything_survives_json():
+    """Cells, money, latency and people by group, and what was not measured."""
+    table = tally([{**row, "clicks": None} for row in MIXED], by=("variant", "campaign_id"), people="contact_id")
+
+    assert all([table.cells, table.money, table.latency, table.people, table.unmeasured])
+    assert table == Tally.from_dict(json.loads(json.dumps(table.to_dict())))
+
+
 @pytest.mark.parametrize("policy", BOUNCE_POLICIES)
 @pytest.mark.parametrize("profile", PROFILES)
 @given(rows=campaigns())
