@@ -158,7 +158,8 @@ class SimulatorServer:
     async def _perform(self, exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         fault = exchange.fault
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(reader.read(1), exchange.seconds)  # ends early when the client hangs up
+            async with asyncio.timeout(exchange.seconds):  # ends early when the client hangs up
+                await reader.read(1)
         if fault in {Fault.RESET, Fault.REFUSED, Fault.UNREACHABLE, Fault.SILENCE}:
             _reset(writer)
         elif fault is not Fault.CLOSED:
@@ -177,8 +178,10 @@ class SimulatorServer:
             due = self.simulator.due()
             wait = None if due is None else (due - self.simulator.clock.now()).total_seconds()
             if wait is None or wait > 0 or self._posting >= _AT_ONCE:
+                # Not wait_for, which before Python 3.12 loses a cancellation that comes with what it waits for.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), wait if wait is None or wait > 0 else _PATIENCE)
+                    async with asyncio.timeout(wait if wait is None or wait > 0 else _PATIENCE):
+                        await self._changed.wait()
                 continue
             webhook, request, _ = self.simulator.post()
             self._posting += 1
