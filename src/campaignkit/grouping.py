@@ -61,16 +61,21 @@ class TimeBucket:
 
 
 @attrs.frozen
-class Since:
+class _Cut:
+    """A grouping in two, by a moment."""
+
+    column: str
+    moment: datetime = attrs.field(validator=lambda _, field, value: moment(field.name, value))
+
+
+@attrs.frozen
+class Since(_Cut):
     """A grouping in two: at or after a moment, or before it (and never).
 
     Attributes:
         column: the column of moments.
         moment: aware; where the True group begins.
     """
-
-    column: str
-    moment: datetime = attrs.field(validator=lambda _, field, value: moment(field.name, value))
 
     @property
     def name(self) -> str:
@@ -84,16 +89,13 @@ class Since:
 
 
 @attrs.frozen
-class Until:
+class Until(_Cut):
     """A grouping in two: at or before a moment, or after it (and never).
 
     Attributes:
         column: the column of moments.
         moment: aware; where the True group ends.
     """
-
-    column: str
-    moment: datetime = attrs.field(validator=lambda _, field, value: moment(field.name, value))
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ from campaignkit.ab.outcomes import Outcomes
 from campaignkit.ab.prepared import from_flags
 from campaignkit.ab.reading import Reading, parse_span
 from campaignkit.ab.splitting import Split
-from campaignkit.ab.values import REST
+from campaignkit.ab.values import REMAINING, REST
 from campaignkit.display import Section, html_text
 from campaignkit.errors import InvalidValue, MissingExtra, nearest, shown
 from campaignkit.page import block
@@ -275,7 +275,7 @@ def _comparison(
         shares=given or dict.fromkeys(arms, 1 / len(arms)),
         shares_given=given is not None,
         planned=test_size or sum(arm.assigned for arm in arms.values()) or 1,
-        remaining=split.counts.get("remaining") if split else None,
+        remaining=split.counts[REMAINING] if split else None,
         before=before,
         **how,
     )

@@ -14,6 +14,7 @@ The first rule that fits decides:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -84,7 +85,7 @@ class Guardrail:
     @property
     def margin(self) -> float:
         """How much worse is accepted."""
-        return self.max_decrease if self.max_increase is None else self.max_increase  # type: ignore[return-value]  # one of both is given
+        return next(each for each in (self.max_increase, self.max_decrease) if each is not None)
 
 
 def check_share(name: str, value: object, *, zero: bool = False) -> None:
@@ -249,10 +250,10 @@ def _guarded_arm(metric: Metric, arm: str, guardrail: Guardrail) -> Guarded:
         confidence=guardrail.confidence,
         higher_is_better=guardrail.max_increase is None,
     )
-    ends = (said.lower, said.upper)
-    if guardrail.max_increase is None:  # what is worse is a decrease
-        ends = tuple(None if end is None else -end for end in reversed(ends))  # type: ignore[assignment]  # still two
-    worse = Estimate(lower=ends[0], upper=ends[1], missing=said.missing)
+    lower, upper = said.lower, said.upper
+    if guardrail.max_increase is None and lower is not None and upper is not None:  # what is worse is a decrease
+        lower, upper = -upper, -lower
+    worse = Estimate(lower=lower, upper=upper, missing=said.missing)
     return Guarded(
         metric=metric.name, arm=arm, worse=worse, margin=guardrail.margin, harmful=said.harmful, safe=said.safe
     )
@@ -358,7 +359,7 @@ class _Found:
 
     def judged(self) -> Decision:
         """What is known by now, judged by the odds."""
-        odds, losses = self._odds()
+        odds, losses = self._odds
         known = {arm: each for arm, each in odds.items() if each is not None}
         if not known:
             return self._decision(
@@ -380,6 +381,7 @@ class _Found:
 
     # --- said ------------------------------------------------------------------------------
 
+    @functools.cached_property
     def _odds(self) -> tuple[dict[str, float | None], dict[str, float | None]]:
         arms = self.candidates
         found = self.metric.posterior(arms)
@@ -397,7 +399,7 @@ class _Found:
         return wanted if wanted is None or wanted in self.candidates else self.metric.control
 
     def _judged(self, verdict: DecisionStatus, best: str, more: str, *, early: bool = False) -> Decision:
-        odds, losses = self._odds()
+        odds, losses = self._odds
         send = self._send(best, verdict)
         others = [arm for arm in odds if arm != best]
         next_best = max(others, key=lambda arm: odds[arm] or 0.0) if others else best

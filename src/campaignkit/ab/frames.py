@@ -137,7 +137,7 @@ def _sent(lazy: LazyFrame, column: str) -> tuple[LazyFrame, nw.Expr]:
     if column not in schema:
         raise InvalidColumn(f"the frame has no {column!r}, which a window needs; nearest: {nearest(column, schema)}")
     dtype = schema[column]
-    if dtype != nw.Datetime or dtype.time_zone is None:  # type: ignore[attr-defined]  # which datetimes have
+    if not isinstance(dtype, nw.Datetime) or dtype.time_zone is None:
         raise InvalidColumn(f"{column!r} is {dtype}: a window needs moments with a time zone; convert it first")
     lazy, micros = with_micros(lazy, [column])
     return lazy, micros[column]

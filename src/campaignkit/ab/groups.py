@@ -10,7 +10,7 @@ import attrs
 
 from campaignkit.ab.outcomes import MEAN, STAGES, Arm, Outcomes, asked_metrics, outcomes_of
 from campaignkit.ab.values import REST, Moments
-from campaignkit.cells import PEOPLE_COUNTS
+from campaignkit.cells import MEASURES, PEOPLE_COUNTS
 from campaignkit.errors import InvalidValue, nearest, shown
 from campaignkit.metrics import COUNT_FIELDS, COUNT_PROPERTIES, Rate
 from campaignkit.profiles import Formula, Profile
@@ -25,7 +25,7 @@ _AS_PEOPLE: Final = {
     "opted_out": "unsubscribers",
     "converted": "converters",
 }
-_HITS: Final = {"clicks": "clicked", "replies": "replied", "orders": "converted"}
+_HITS: Final = {hits: messages[0] for hits, *messages in MEASURES.values() if messages}
 
 
 def from_groups(data: Mapping[Any, Any], metrics: Iterable[str] | None, profile: Profile) -> Outcomes:

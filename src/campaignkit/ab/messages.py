@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -11,10 +12,10 @@ from typing import Any, Final
 
 import attrs
 
-from campaignkit.ab.outcomes import MEAN, STAGES, Arm, Outcomes, asked_metrics, outcomes_of
+from campaignkit.ab.outcomes import MEAN, STAGES, Arm, Outcomes, asked_metrics, in_order, outcomes_of
 from campaignkit.ab.reading import Reading, Sums
 from campaignkit.ab.values import REST, Moments
-from campaignkit.cells import Tally
+from campaignkit.cells import MEASURES, Tally
 from campaignkit.errors import InvalidColumn, InvalidValue, shown
 from campaignkit.events import KINDS, event_moment, getter, is_other
 from campaignkit.grouping import Until
@@ -24,8 +25,9 @@ from campaignkit.profiles import Formula
 from campaignkit.rows import attribute, is_frame, not_null
 from campaignkit.summary import Summary
 
-_OUTCOME_COLUMNS: Final = ("replies", "stop_replies", "clicks", "opted_out", "orders", "assisted_orders")
-_EVENT_PART: Final = {"replies": "replied", "clicks": "clicked", "opt_outs": "opted_out", "orders": "converted"}
+_OUTCOME_COLUMNS: Final = tuple(column for kind in KINDS.values() for column in kind.replaces)
+# For each kind of event, the count of messages that had one.
+_EVENT_PART: Final = {name: MEASURES[kind.replaces[0]][-1] for name, kind in KINDS.items()}
 
 
 def from_rows(
@@ -108,39 +110,41 @@ class _Counted:
         first, last = span_of(rows, reading)
         if reading.before is not None and last is None:
             raise InvalidValue("before= needs to know who was sent to: fill sent_at, or leave before= out")
+        parts: list[Tally] = []
         if reading.as_of is None:
-            moments = [each.as_of for each in map(reading.tally, pieces) if each.as_of is not None]
+            parts = [reading.tally(piece) for piece in pieces]
+            moments = [each.as_of for each in parts if each.as_of is not None]
             reading = attrs.evolve(reading, as_of=max(moments, default=None))
         elif reading.window is not None:
             reading = attrs.evolve(reading, as_of=moment("as_of", reading.as_of))
-        by: tuple[Until, ...] = ()
         if reading.window is not None:
-            if reading.as_of is None or last is None:
+            if reading.closed is None or last is None:
                 raise InvalidValue("window= needs to know when messages were sent: fill sent_at, or leave window= out")
-            by = (Until("sent_at", reading.as_of - reading.window),)
-        parts = [reading.tally(piece, *by) for piece in pieces]
+            parts = [reading.tally(piece, Until("sent_at", reading.closed)) for piece in pieces]
+        parts = parts or [reading.tally(piece) for piece in pieces]
         whole = Tally()
         for part in parts:
             whole = whole + part.narrow(*part.by[:1])
-        raw = {group[0] for group in whole.cells} - {None}
-        order = {name: place for place, name in enumerate(groups)}
-        ordered = sorted(raw, key=lambda each: (order.get(str(each), len(order)), str(each)))
-        return cls(
-            reading=reading,
-            parts=parts,
-            whole=whole,
-            names={each: str(each) for each in ordered},
-            first=first,
-            last=last,
-        )
+        raws = {group[0] for group in whole.cells} - {None}
+        return cls(reading=reading, parts=parts, whole=whole, names=in_order(raws, groups), first=first, last=last)
 
-    def _matured(self, part: Tally, raw: Any) -> Summary:
-        group = (raw,) if self.reading.window is None else (raw, True)
-        return Summary(tally=part, profile=self.reading.profile, group=group)
+    @functools.cached_property
+    def _closed(self) -> Mapping[Any, Sequence[Summary]]:
+        """Of each variant the messages whose window has closed, apart by which outcomes are not yet known."""
+        by = () if self.reading.window is None else (True,)
+        return {raw: [self._read(part, raw, *by) for part in self.parts] for raw in self.names}
+
+    @functools.cached_property
+    def _all(self) -> Mapping[Any, Summary]:
+        """All messages of each variant, and of none."""
+        return {raw: self._read(self.whole, raw) for raw in (*self.names, None)}
+
+    def _read(self, table: Tally, *group: Any) -> Summary:
+        return Summary(tally=table, profile=self.reading.profile, group=group)
 
     def rate(self, raw: Any, name: str, formula: Formula) -> Rate:
         """Return a fraction of the messages whose window has closed and whose outcome is known."""
-        found = [self._matured(part, raw).rate(name) for part in self.parts]
+        found = [each.rate(name) for each in self._closed[raw]]
         known = [each for each in found if each.part is not None and each.whole is not None]
         if not known:
             return Rate(None, None, formula, next((each.missing for each in found), None))
@@ -148,18 +152,15 @@ class _Counted:
 
     def matured(self, raw: Any) -> int:
         """Return how many were sent long enough ago."""
-        return sum(self._matured(part, raw).count("sent") or 0 for part in self.parts)
-
-    def _summary(self, raw: Any) -> Summary:
-        return Summary(tally=self.whole, profile=self.reading.profile, group=(raw,))
+        return sum(each.count("sent") or 0 for each in self._closed[raw])
 
     def stage(self, raw: Any, stage: str) -> int:
         """Return how many came so far."""
-        return self._summary(raw).count("total" if stage == "assigned" else stage) or 0
+        return self._all[raw].count("total" if stage == "assigned" else stage) or 0
 
     def arm(self, raw: Any) -> Arm:
         """Return a variant before any metric."""
-        summary = self._summary(raw)
+        summary = self._all[raw]
         return Arm(
             name=self.names[raw],
             assigned=self.stage(raw, "assigned"),
@@ -173,7 +174,7 @@ class _Counted:
 
     def notes(self) -> tuple[str, ...]:
         """Return what to know before believing the numbers."""
-        nobody = self._summary(None).counts.total
+        nobody = self._all[None].counts.total
         said = [f"{nobody:,} messages have no variant and are left out."] if nobody else []
         if self.last is not None and self.reading.window is not None and self.reading.as_of is not None:
             untimed = sum(self.stage(raw, "sent") - self.matured(raw) for raw in self.names)

@@ -7,7 +7,7 @@ groups     Summaries, or counts ────────────────
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -127,6 +127,12 @@ def asked_metrics(metrics: Iterable[str] | None, profile: Profile) -> dict[str, 
         known = {name: profile.rates[name] for name in DEFAULT_METRICS if name in profile.rates}
         return {name: formula for name, formula in known.items() if _comparable(formula)}
     return {name: None if name == MEAN else formula_of(name, profile) for name in metrics}
+
+
+def in_order(raws: Iterable[Any], groups: Sequence[str]) -> dict[Any, str]:
+    """Return what a column of variants holds, with the name of each: in the order of a split, else of the alphabet."""
+    order = {name: place for place, name in enumerate(groups)}
+    return {raw: str(raw) for raw in sorted(raws, key=lambda each: (order.get(str(each), len(order)), str(each)))}
 
 
 def outcomes_of(

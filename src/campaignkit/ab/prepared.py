@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from campaignkit.ab.messages import check_contacts, listed, span_of, taker
-from campaignkit.ab.outcomes import Arm, Outcomes
+from campaignkit.ab.outcomes import Arm, Outcomes, in_order, outcomes_of
 from campaignkit.ab.reading import Flags, Reading
 from campaignkit.ab.values import REST
 from campaignkit.errors import InvalidColumn, shown
@@ -41,8 +41,7 @@ def from_flags(rows: Any, metrics: Mapping[str, str], reading: Reading, groups: 
         counted = flag_sums(kept, metrics, reading)
     else:
         counted = _flag_sums(kept, metrics, reading)
-    order = {name: place for place, name in enumerate(groups)}
-    names = {raw: str(raw) for raw in sorted(counted, key=lambda each: (order.get(str(each), len(order)), str(each)))}
+    names = in_order(counted, groups)
     rates = {
         metric: {
             arm: Rate(counted[raw].x[place], counted[raw].n[place], Formula(column, "sent"))
@@ -50,15 +49,15 @@ def from_flags(rows: Any, metrics: Mapping[str, str], reading: Reading, groups: 
         }
         for place, (metric, column) in enumerate(metrics.items())
     }
-    return Outcomes(
-        arms={
+    return outcomes_of(
+        {
             arm: Arm(name=arm, assigned=counted[raw].rows, sent=counted[raw].rows, matured=counted[raw].matured)
             for raw, arm in names.items()
             if arm not in REST
         },
-        rates={
-            metric: {arm: rate for arm, rate in found.items() if arm not in REST} for metric, found in rates.items()
-        },
+        rates,
+        {},
+        asked=(),
         groups={"sent": {arm: counted[raw].rows for raw, arm in names.items()}},
         first=first,
         last=last,

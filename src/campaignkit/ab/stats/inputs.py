@@ -25,7 +25,12 @@ def whole(value: float | SupportsIndex, name: str) -> int:
     try:
         if isinstance(value, bool):
             raise TypeError  # noqa: TRY301 - a truth is an index too
-        number = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)  # type: ignore[arg-type]
+        if not isinstance(value, float):
+            number = operator.index(value)
+        elif value.is_integer():
+            number = int(value)
+        else:
+            raise TypeError  # noqa: TRY301 - the same sentence
     except TypeError:
         raise InvalidValue(f"{name} is {shown(value)}: a count is a whole number; give how many people") from None
     if not 0 <= number <= _MOST:

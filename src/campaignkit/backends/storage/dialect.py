@@ -273,6 +273,14 @@ class SqlTransaction(Transaction):
         found = {name: given for name, given in kept.items() if given is not None}
         return (TENANT, *found), list(zip(repeat(self._tenant), *found.values(), strict=False))
 
+    def _changes(
+        self, table: Table, columns: Sequence[str], values: Sequence[Sequence[Any]]
+    ) -> dict[str, Sequence[Any]]:
+        """Return columns of many rows as a database has them, the key first, those that have nothing too."""
+        nothing = [None] * len(values)
+        kept = self._encoded(table, columns, values)
+        return {name: nothing if given is None else given for name, given in kept.items()}
+
     def _encoded(
         self, table: Table, columns: Sequence[str], values: Iterable[Sequence[Any]]
     ) -> dict[str, Sequence[Any] | None]:

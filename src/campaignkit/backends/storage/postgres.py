@@ -134,8 +134,7 @@ class _PostgresTransaction(SqlTransaction):
     def update(self, table: Table, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
         self._check(changing=True)
         if values:
-            kept, nothing = self._encoded(table, columns, values), [None] * len(values)
-            given = {name: nothing if each is None else each for name, each in kept.items()}
+            given = self._changes(table, columns, values)
             self._arrays(_update, table, given, tuple(given))
 
     def add(self, table: Table, numbers: Mapping[Key, Mapping[str, int]]) -> None:

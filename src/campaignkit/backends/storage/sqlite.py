@@ -173,8 +173,7 @@ class _SqliteTransaction(SqlTransaction):
     def update(self, table: Table, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
         self._check(changing=True)
         if values:
-            kept, nothing = self._encoded(table, columns, values), [None] * len(values)
-            given = {name: nothing if each is None else each for name, each in kept.items()}
+            given = self._changes(table, columns, values)
             key = [given.pop(name) for name in table.key]
             rows = list(zip(*given.values(), [self._tenant] * len(values), *key, strict=True))
             self._run_all(_update, table, rows, tuple(given))
